@@ -1,0 +1,237 @@
+//! Configuration: layers → checked [`Config`], every mistake reported at once.
+//!
+//! ```text
+//! FILE (TOML) ─┐
+//! OUTBOXD__…  ─┼─▶ layers ─▶ known keys, types, units ─▶ cross-field rules ─▶ Config
+//! --set k=v   ─┘
+//! ```
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The checked configuration of one relay.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Identity: checkpoint key, transactional id, default server id, metrics label.
+    pub name: String,
+    /// How long a drain may take before it is cut short.
+    pub shutdown_timeout: Duration,
+    /// `[source]`
+    pub source: SourceConfig,
+    /// `[kafka]`
+    pub kafka: KafkaConfig,
+    /// `[batch]`
+    pub batch: BatchConfig,
+    /// `[outbox.NAME]`, in file order.
+    pub outboxes: Vec<OutboxConfig>,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[log]`
+    pub log: LogConfig,
+}
+
+/// `[source]`: the MySQL server to read from.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Account name.
+    pub user: String,
+    /// Password, resolved from `password`, `password_file` or `password_env`.
+    pub password: Secret,
+    /// Where the very first start begins.
+    pub start: StartPosition,
+    /// Replica server id; already derived from the name if the file says 0.
+    pub server_id: u32,
+    /// Heartbeat period asked of the server; three silent periods end the connection.
+    pub heartbeat: Duration,
+    /// `[source.tls]`
+    pub tls: TlsConfig,
+}
+
+/// `source.start`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartPosition {
+    /// The server's present end of log.
+    Now,
+    /// The oldest log that the server still has.
+    Earliest,
+    /// After this executed GTID set.
+    Gtid(crate::position::GtidSet),
+    /// At this offset of this binlog file.
+    File {
+        /// Binlog file name.
+        name: String,
+        /// Byte offset of an event's start.
+        offset: u64,
+    },
+}
+
+/// `[source.tls]`.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// How far the server is verified.
+    pub mode: TlsMode,
+    /// Authority to trust besides the bundled ones.
+    pub ca: Option<PathBuf>,
+}
+
+/// `source.tls.mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Plain TCP: loopback only, unless `source.tls.allow_plaintext`.
+    Disabled,
+    /// Encrypted, server not verified.
+    Required,
+    /// Certificate chain verified, host name not.
+    VerifyCa,
+    /// Certificate chain and host name verified.
+    VerifyIdentity,
+}
+
+/// `[kafka]`.
+#[derive(Clone, Debug)]
+pub struct KafkaConfig {
+    /// Bootstrap servers, `host:port`.
+    pub brokers: Vec<String>,
+    /// Delivery guarantee.
+    pub delivery: DeliveryMode,
+    /// Compacted topic that holds the checkpoint.
+    pub checkpoint_topic: String,
+    /// Explicit partition of the checkpoint; by default chosen by the name.
+    pub checkpoint_partition: Option<i32>,
+    /// Create missing output topics.
+    pub create_topics: bool,
+    /// Partitions of created output topics.
+    pub partitions: i32,
+    /// Replication factor of created topics; -1: the broker's default.
+    pub replication_factor: i32,
+    /// librdkafka properties passed through (never the ones that are ours).
+    pub librdkafka: Vec<(String, String)>,
+}
+
+/// `kafka.delivery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryMode {
+    /// Records and checkpoint in one Kafka transaction.
+    ExactlyOnce,
+    /// Checkpoint after the records were acknowledged.
+    AtLeastOnce,
+}
+
+/// `[batch]`: limits of one Kafka transaction.
+#[derive(Clone, Debug)]
+pub struct BatchConfig {
+    /// Bytes of records in one Kafka transaction; also bounds what is in flight.
+    pub max_bytes: usize,
+    /// Records in one Kafka transaction.
+    pub max_records: usize,
+    /// Wait this long for more before a Kafka transaction closes; zero: close as soon as nothing waits.
+    pub linger: Duration,
+}
+
+/// `[outbox.NAME]`: one outbox table and how its rows become records.
+#[derive(Clone, Debug)]
+pub struct OutboxConfig {
+    /// NAME.
+    pub name: String,
+    /// Schema of the table.
+    pub database: String,
+    /// Table.
+    pub table: String,
+    /// Column for the header `id`.
+    pub id: String,
+    /// Column for `{aggregate_type}` in the topic.
+    pub aggregate_type: String,
+    /// Column for the key.
+    pub aggregate_id: String,
+    /// Column for `{event_type}` in the topic, if the template uses it.
+    pub event_type: Option<String>,
+    /// Column for the value.
+    pub payload: String,
+    /// Topic template.
+    pub topic: TopicTemplate,
+    /// Column for the record timestamp; else the commit's time.
+    pub timestamp: Option<String>,
+    /// Add the header `outboxd-source`.
+    pub source_header: bool,
+    /// What an update of an outbox row does.
+    pub on_update: OnUpdate,
+    /// `[outbox.NAME.headers]`: (header, column), in file order.
+    pub headers: Vec<(String, String)>,
+}
+
+/// `topic`, parsed: literal parts and columns. `{aggregate_type}`, `{event_type}` are the fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTemplate(pub Vec<TopicPart>);
+
+/// One part of a topic template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicPart {
+    /// Text as it is.
+    Literal(String),
+    /// The row's aggregate type.
+    AggregateType,
+    /// The row's event type.
+    EventType,
+}
+
+/// `on_update`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUpdate {
+    /// Stop the relay (OBX-3005).
+    Stop,
+    /// Count and log it.
+    Warn,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Listen address; `None`: no HTTP.
+    pub listen: Option<std::net::SocketAddr>,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Line format.
+    pub format: LogFormat,
+    /// `tracing` filter directives, e.g. `info` or `outboxd=debug,info`.
+    pub level: String,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Human-readable lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A secret: never shown by `Debug` or `Display`.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}

@@ -1,0 +1,221 @@
+//! The catalogue of error codes: number, title, reason, fix, disposition, exit status.
+//!
+//! Numbers are part of the interface: never reuse or renumber one. Ranges: 10xx configuration, 20xx source connection,
+//! 21xx source settings, 22xx position and history, 23xx binlog stream, 30xx outbox rows, 40xx Kafka connection,
+//! 41xx topics, 42xx Kafka transactions, 43xx checkpoint, 90xx defects.
+
+use super::{Disposition, exit};
+use std::fmt;
+
+macro_rules! catalogue {
+    ($($name:ident = $number:literal, $disposition:ident, $exit:ident, $title:literal, why $why:literal, fix $fix:literal;)*) => {
+        /// A stable error code, written `OBX-nnnn`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in catalogue order.
+            pub const ALL: &'static [Code] = &[$(Code::$name),*];
+
+            /// The number behind `OBX-`.
+            pub fn number(self) -> u16 {
+                match self { $(Code::$name => $number,)* }
+            }
+
+            /// A short title.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+
+            /// Why it matters: what would go wrong if the relay went on.
+            pub fn why(self) -> &'static str {
+                match self { $(Code::$name => $why,)* }
+            }
+
+            /// The general way to mend it; an error may carry a more exact one.
+            pub fn fix(self) -> &'static str {
+                match self { $(Code::$name => $fix,)* }
+            }
+
+            /// What the supervisor does about it.
+            pub fn disposition(self) -> Disposition {
+                match self { $(Code::$name => Disposition::$disposition,)* }
+            }
+
+            /// The process's exit status if an error of this code ends it.
+            pub fn exit_code(self) -> u8 {
+                match self { $(Code::$name => exit::$exit,)* }
+            }
+        }
+    };
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OBX-{:04}", self.number())
+    }
+}
+
+catalogue! {
+    // 10xx configuration
+    ConfigInvalid = 1001, Halt, CONFIG, "the configuration has mistakes",
+        why "A key that is misspelt or contradictory would be ignored or guessed.",
+        fix "Mend each line that is marked; `outboxd validate -c FILE` checks again without starting.";
+
+    // 20xx source connection
+    SourceUnavailable = 2001, Restart, UNAVAILABLE, "MySQL cannot be reached",
+        why "Rows stay in the binary log until the connection is back.",
+        fix "Check `source.host`, `source.port`, the network, and that the server is up; outboxd tries again by itself.";
+    SourceLost = 2002, Restart, TEMPORARY, "the connection to MySQL was lost",
+        why "The binlog stream ended; outboxd resumes from the last checkpoint.",
+        fix "Nothing, if it is rare; otherwise look at the server's error log and at `net_write_timeout`.";
+    SourceSilent = 2003, Restart, TEMPORARY, "MySQL went silent",
+        why "No event and no heartbeat arrived for three heartbeat periods: the connection may be half open.",
+        fix "Check firewalls and NAT between outboxd and MySQL; outboxd reconnects by itself.";
+    SourceAccessDenied = 2004, Halt, PERMISSION, "MySQL refused the user",
+        why "Without a valid account nothing can be read.",
+        fix "Check `source.user` and the password; the account needs REPLICATION SLAVE and REPLICATION CLIENT.";
+    SourcePrivilege = 2005, Halt, PERMISSION, "a MySQL privilege is missing",
+        why "The binary log can be read with REPLICATION SLAVE only, its status with REPLICATION CLIENT only.",
+        fix "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the account in `source.user`.";
+    SourceTls = 2006, Halt, CONFIG, "TLS to MySQL failed",
+        why "Without a verified server anyone on the path could read or forge the change stream.",
+        fix "Set `source.tls.ca` to the authority that signed the server's certificate (MySQL's own is DATADIR/ca.pem), and `source.tls.mode` to what the certificate allows.";
+    ServerIdTaken = 2007, Restart, TEMPORARY, "another replica uses the same server id",
+        why "MySQL serves only one replica for each server id; two would push each other out.",
+        fix "Give each relay its own `name`, or set `source.server_id` to an unused number (SHOW REPLICAS lists the used ones).";
+
+    // 21xx source settings
+    SourceSettings = 2101, Halt, CONFIG, "MySQL is not set up for an outbox relay",
+        why "With these settings committed rows would be missing from the log, or could not be read with certainty.",
+        fix "Run the statements shown with each finding, then start again.";
+
+    // 22xx position and history
+    HistoryChanged = 2201, Halt, DATA, "source history changed",
+        why "The binary log does not continue the one that the checkpoint belongs to: it was reset, restored or truncated. Going on could skip or repeat rows.",
+        fix "Find out what happened to the server. To start over from its present state on purpose, give the relay a new `name`.";
+    CheckpointAhead = 2202, Halt, DATA, "the checkpoint is ahead of the server",
+        why "Transactions that were already published are not on this server: a failover or a restore lost them, or it is another server.",
+        fix "Connect to the server that has them, or decide what their consumers should do before starting over under a new `name`.";
+    PositionPurged = 2203, Halt, DATA, "needed binary logs are purged",
+        why "Committed rows between the checkpoint and the oldest log cannot be read from this server any more.",
+        fix "Restore the logs or read from a replica that still has them; raise `binlog_expire_logs_seconds`. To go on without the missing rows, start over under a new `name`.";
+    OtherServer = 2204, Halt, DATA, "another server answers at the source's address",
+        why "File positions mean nothing on another server.",
+        fix "Connect to the server named in the checkpoint, or turn GTIDs on (`gtid_mode=ON`) so that a relay can follow a failover.";
+    PositionMode = 2205, Halt, CONFIG, "the position mode of the server changed",
+        why "The checkpoint was taken with another `gtid_mode`; positions of one mode cannot be found in the other.",
+        fix "Set `gtid_mode` back to what it was when the checkpoint was taken.";
+    StartPosition = 2206, Halt, CONFIG, "the start position cannot be used",
+        why "`source.start` names a place that this server does not have.",
+        fix "Use `now`, `earliest`, `gtid:SET` or `file:NAME:POSITION` with values from SHOW BINARY LOGS.";
+
+    // 23xx binlog stream
+    EventCorrupt = 2301, Restart, TEMPORARY, "a binlog event is corrupt",
+        why "Its checksum or structure is wrong: it was damaged on the way or on disk.",
+        fix "If it happens at the same position again, check the server's disk with `mysqlbinlog --verify-binlog-checksum`.";
+    EventUndecodable = 2302, Halt, DATA, "a binlog event cannot be decoded",
+        why "I7: an event that may hold outbox rows is never skipped.",
+        fix "Report the position and the server's version; nothing was lost, the relay resumes there.";
+    EventUnsupported = 2303, Halt, DATA, "a binlog event is not supported",
+        why "This version cannot tell which rows of it were committed, so it stops rather than guess.",
+        fix "See docs/guarantees.md for what is supported; nothing was lost, the relay resumes there.";
+    StatementLogged = 2304, Halt, DATA, "a change to an outbox table was logged as a statement",
+        why "A statement does not carry the rows that it wrote.",
+        fix "Set `binlog_format=ROW` for the session named, and write the rows again.";
+    CompressedPayload = 2305, Restart, TEMPORARY, "a compressed transaction does not decompress",
+        why "Its rows would be missing.",
+        fix "If it happens at the same position again, check the server's disk with `mysqlbinlog --verify-binlog-checksum`.";
+    SourceTransactionTooLarge = 2306, Halt, DATA, "a source transaction exceeds the memory limit",
+        why "Its records become visible together, so outboxd holds them until it has seen the commit.",
+        fix "Raise `batch.max_bytes`, or write fewer outbox rows in one transaction.";
+
+    // 30xx outbox rows
+    ColumnMissing = 3001, Halt, CONFIG, "a configured column is not in the outbox table",
+        why "The record's key, value or headers would be wrong.",
+        fix "Correct the column name in `[outbox.NAME]`, or add the column.";
+    ColumnAbsent = 3002, Halt, DATA, "a configured column is not in the row image",
+        why "The row was logged with `binlog_row_image` MINIMAL or NOBLOB; an absent column is not NULL.",
+        fix "Set `binlog_row_image=FULL`, also for sessions that set their own.";
+    ColumnType = 3003, Halt, CONFIG, "a configured column has a type that cannot be shown",
+        why "Its value has no documented text or bytes form.",
+        fix "Use another column, or change its type.";
+    ColumnNames = 3004, Halt, CONFIG, "the binary log carries no column names",
+        why "With `binlog_row_metadata=MINIMAL` a renamed or moved column cannot be noticed.",
+        fix "SET PERSIST binlog_row_metadata = 'FULL';";
+    RowUpdated = 3005, Halt, DATA, "an outbox row was updated",
+        why "An outbox row is an event that may already be published; changing it changes nothing downstream.",
+        fix "Insert a new row instead (also instead of REPLACE and ON DUPLICATE KEY UPDATE), or set `on_update = \"warn\"` for the outbox.";
+    TopicName = 3006, Halt, DATA, "a row names a topic that is not legal",
+        why "Kafka allows letters, digits, `.`, `_` and `-`, at most 249 characters; internal topics and the checkpoint topic are never written to.",
+        fix "Correct the value that the application writes; `topic` in `[outbox.NAME]` decides which column it comes from.";
+    RecordTooLarge = 3007, Halt, DATA, "a record is larger than its topic allows",
+        why "Kafka would refuse it; leaving it out would lose a committed row.",
+        fix "Raise `max.message.bytes` of the topic to at least the size shown, then start again: nothing was lost.";
+    TimestampInvalid = 3008, Halt, DATA, "a row's timestamp cannot be used",
+        why "Kafka refuses negative record timestamps.",
+        fix "Correct the value, or drop `timestamp` from `[outbox.NAME]` to use the commit's time.";
+
+    // 40xx Kafka connection
+    KafkaUnavailable = 4001, Restart, UNAVAILABLE, "Kafka cannot be reached",
+        why "Rows stay in MySQL's binary log until Kafka is back; nothing is held in memory beyond the limit.",
+        fix "Check `kafka.brokers` and the brokers; outboxd tries again by itself.";
+    KafkaConfig = 4002, Halt, CONFIG, "librdkafka refused the configuration",
+        why "The producer or consumer could not be created.",
+        fix "Correct the property named, under `[kafka]` or `[kafka.librdkafka]`.";
+    KafkaAuth = 4003, Halt, PERMISSION, "Kafka refused the client",
+        why "Authentication or TLS failed.",
+        fix "Check the `sasl.*`, `ssl.*` and `security.protocol` properties under `[kafka.librdkafka]`.";
+    KafkaAcl = 4004, Halt, PERMISSION, "a Kafka permission is missing",
+        why "outboxd needs Write and Describe on output topics and its transactional id, Read and Write on the checkpoint topic.",
+        fix "Grant the permission named; docs/operations.md lists all of them as commands.";
+
+    // 41xx topics
+    TopicMissing = 4101, Halt, CONFIG, "an output topic does not exist",
+        why "outboxd does not create topics by accident.",
+        fix "Create the topic, or set `kafka.create_topics = true`.";
+    TopicCreate = 4102, Restart, CONFIG, "a topic could not be created",
+        why "Records for it have nowhere to go.",
+        fix "Create it by hand, or grant Create on the topic.";
+
+    // 42xx Kafka transactions
+    DeliveryFailed = 4201, Restart, TEMPORARY, "a Kafka transaction did not complete",
+        why "Its outcome is decided by the checkpoint that Kafka holds; outboxd fences the old producer, reads it and goes on from there.",
+        fix "Nothing, if it is rare; otherwise look at the brokers.";
+    ProducerRenewed = 4202, Restart, TEMPORARY, "the producer is renewed after a slow commit",
+        why "A commit request may have been sent twice; a new producer epoch makes a late copy harmless (KAFKA-17754).",
+        fix "Nothing, if it is rare; frequent renewals mean that the brokers answer slowly.";
+    Fenced = 4203, Fenced, FENCED, "another instance took over",
+        why "Two writers of one relay name would publish every row twice; Kafka lets only the newest write.",
+        fix "Run one instance for each `name`.";
+    TransactionTimeout = 4204, Halt, CONFIG, "the brokers refuse the transaction timeout",
+        why "`transaction.timeout.ms` is above the brokers' `transaction.max.timeout.ms`.",
+        fix "Lower `transaction.timeout.ms` under `[kafka.librdkafka]`, or raise the brokers' limit.";
+
+    // 43xx checkpoint
+    CheckpointTopic = 4301, Halt, CONFIG, "the checkpoint topic is not set up safely",
+        why "A checkpoint that Kafka may delete is a relay that starts from nowhere.",
+        fix "Set `cleanup.policy=compact` (only) on the checkpoint topic.";
+    CheckpointMissing = 4302, Halt, DATA, "there is no checkpoint, but this relay has published before",
+        why "Starting from `source.start` would skip or repeat rows.",
+        fix "Restore the checkpoint topic, or start over on purpose under a new `name`.";
+    CheckpointUnreadable = 4303, Halt, CONFIG, "the checkpoint cannot be used by this binary",
+        why "It was written by a newer version, for another Kafka cluster, or is damaged.",
+        fix "Run the version that wrote it, or start over on purpose under a new `name`.";
+    CheckpointBlocked = 4304, Restart, TEMPORARY, "a foreign transaction is open on the checkpoint partition",
+        why "The newest checkpoint cannot be known before it ends.",
+        fix "Find it with Kafka's TransactionsCommand; set `kafka.checkpoint_topic` to a topic of this relay alone.";
+    CheckpointElsewhere = 4305, Halt, CONFIG, "the checkpoint stands in another partition",
+        why "The partition count of the checkpoint topic was changed.",
+        fix "Set `kafka.checkpoint_partition` to the partition shown.";
+
+    // 90xx defects
+    Internal = 9001, Bug, BUG, "a defect of outboxd",
+        why "An invariant did not hold; going on could break the guarantee.",
+        fix "Report it with the log around it; the relay resumes from the last checkpoint.";
+    TaskPanicked = 9002, Restart, BUG, "a task panicked",
+        why "A library gave up on its input or a bug was hit; the run is torn down and resumed from the last checkpoint.",
+        fix "Report it with the log around it.";
+}

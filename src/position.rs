@@ -1,0 +1,63 @@
+//! Where we are in the source: GTIDs, GTID sets, file positions.
+//!
+//! Pure: text and algebra only. "Offset" alone always means Kafka's; here it is a byte offset in a named binlog file.
+
+use std::fmt;
+use std::sync::Arc;
+
+mod gtid;
+mod gtid_set;
+
+pub use gtid::{Gtid, Sid, Tag};
+pub use gtid_set::{GtidSet, Interval};
+
+/// A byte offset in a binlog file. Offsets are ours and 64 bits wide: the event header's `log_pos` wraps at 4 GiB.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FilePosition {
+    /// Binlog file name, e.g. `mysql-bin.000031`.
+    pub file: Arc<str>,
+    /// Byte offset, at an event boundary.
+    pub offset: u64,
+}
+
+impl fmt::Display for FilePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.offset)
+    }
+}
+
+/// The identity of one source transaction: its GTID, or the end of its event group where the server has none.
+/// `Display` is the POSITION of the header `outboxd-source`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum GroupPosition {
+    /// `uuid:[tag:]number`
+    Gtid(Gtid),
+    /// `file:end_offset`
+    File(FilePosition),
+}
+
+impl fmt::Display for GroupPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gtid(gtid) => gtid.fmt(f),
+            Self::File(position) => position.fmt(f),
+        }
+    }
+}
+
+/// A row's place in the source: its transaction, its ordinal in it (from 1), and how many rows that transaction has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePosition {
+    /// The source transaction.
+    pub group: GroupPosition,
+    /// From 1, over all outbox rows of the source transaction.
+    pub ordinal: u32,
+    /// Outbox rows in the source transaction.
+    pub count: u32,
+}
+
+impl fmt::Display for SourcePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}/{}", self.group, self.ordinal, self.count)
+    }
+}

@@ -63,12 +63,7 @@ struct Inner {
 impl Error {
     /// `message` says what happened and where (a position, a setting, a topic), never a row's value.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
-            code,
-            message: message.into(),
-            fix: None,
-            source: None,
-        }))
+        Self(Box::new(Inner { code, message: message.into(), fix: None, source: None }))
     }
 
     /// Replaces the catalogue's general fix with the exact one for this case.
@@ -124,13 +119,7 @@ impl Error {
 
     /// Several lines for a terminal: code and message with its causes, then why and fix.
     pub fn report(&self) -> String {
-        format!(
-            "error {}: {}\n  why: {}\n  fix: {}",
-            self.0.code,
-            self.chain(),
-            self.0.code.why(),
-            self.fix()
-        )
+        format!("error {}: {}\n  why: {}\n  fix: {}", self.0.code, self.chain(), self.0.code.why(), self.fix())
     }
 }
 

@@ -16,12 +16,12 @@
 // Modules in the order of the data flow, then what serves all of them.
 pub mod position;
 
+pub mod batch;
 pub mod binlog;
+pub mod checkpoint;
+pub mod delivery;
 pub mod outbox;
 pub mod record;
-pub mod batch;
-pub mod delivery;
-pub mod checkpoint;
 
 pub mod relay;
 

@@ -1,5 +1,6 @@
 //! One GTID: `uuid:[tag:]number` (MySQL manual, "GTID Format and Storage"; tags since 8.3, WL#15294).
 
+use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -23,4 +24,19 @@ pub struct Gtid {
     pub sid: Sid,
     /// Its number there, from 1 to 2^63 - 2.
     pub number: u64,
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tag {
+            None => write!(f, "{}", self.uuid),
+            Some(tag) => write!(f, "{}:{}", self.uuid, tag.0),
+        }
+    }
+}
+
+impl fmt::Display for Gtid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.sid, self.number)
+    }
 }

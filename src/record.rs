@@ -1,1 +1,2 @@
 //! (empty yet)
+pub mod partition;

@@ -8,6 +8,7 @@
 pub mod classify;
 pub mod librdkafka;
 pub mod producer;
+pub mod published;
 pub mod topics;
 
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::Batch;
 use crate::channel::{Permit, Receiver};
 use crate::checkpoint::store::Store;
-use crate::checkpoint::{Checkpoint, CheckpointDelta, CheckpointId, codec};
+use crate::checkpoint::{Checkpoint, CheckpointDelta, CheckpointId, SourceIdentity, codec};
 use crate::config::{BatchConfig, DeliveryMode};
 use crate::error::{Code, Error, Result};
 use crate::record::Record;
 use crate::telemetry::metrics::TopicMetrics;
+use crate::telemetry::status::CheckpointFacts;
 use crate::telemetry::{Metrics, Status};
 use classify::{InDoubt, Outcome};
 use producer::{Incarnation, RETRY_BACKOFF};
@@ -50,6 +52,14 @@ impl Delivery {
 pub struct Memory {
     /// The Kafka transaction whose outcome is unknown.
     pub in_doubt: Option<InDoubt>,
+    /// This process has written a checkpoint: another owner's, if one appears, is a successor's.
+    pub owned: bool,
+    /// The last run ended with a fence by an unknown producer.
+    pub fenced: bool,
+    /// Producers so far.
+    pub incarnations: u64,
+    /// Kafka transactions committed so far, the first one of each run not counted.
+    pub delivered: u64,
 }
 
 /// Delivers batches through one incarnation.
@@ -58,7 +68,7 @@ pub struct Deliverer {
     incarnation: Incarnation,
     mode: DeliveryMode,
     limits: BatchConfig,
-    checkpoint_topic: String,
+    checkpoint_topic: Arc<str>,
     checkpoint_partition: i32,
     names: Arc<TopicNames>,
     topics: Vec<TopicMetrics>,
@@ -106,7 +116,7 @@ impl Deliverer {
             incarnation,
             mode,
             limits,
-            checkpoint_topic: store.topic().to_owned(),
+            checkpoint_topic: store.topic().into(),
             checkpoint_partition: store.partition(),
             names: shared.names,
             topics: Vec::new(),
@@ -115,7 +125,7 @@ impl Deliverer {
             status: shared.status,
         };
         // The checkpoint topic is topic number 0 of every incarnation; output topics follow.
-        deliverer.incarnation.add_topic(&deliverer.checkpoint_topic)?;
+        deliverer.incarnation.add_topic(store.topic())?;
         memory.in_doubt = Some(InDoubt { previous, attempted: Some(id.clone()) });
         deliverer.incarnation.open()?;
         deliverer.enqueue_checkpoint(&checkpoint, &bytes)?;
@@ -123,6 +133,11 @@ impl Deliverer {
         memory.in_doubt = None;
         deliverer.committed(Delivery { checkpoint, id });
         Ok(deliverer)
+    }
+
+    /// The source was found to be this one: the next checkpoint says so.
+    pub fn adopt_source(&mut self, source: SourceIdentity) {
+        self.last.checkpoint.source = source;
     }
 
     /// The checkpoint that Kafka holds.
@@ -160,6 +175,7 @@ impl Deliverer {
     ) -> Result<()> {
         memory.in_doubt = Some(InDoubt { previous: Some(self.last.id.clone()), attempted: None });
         self.incarnation.open()?;
+        self.status.set_oldest_undelivered((!first.records.is_empty()).then(|| time(first.delta.committed_at_us)));
         let mut open = Open {
             delta: first.delta.clone(),
             permits: vec![permit],
@@ -179,6 +195,7 @@ impl Deliverer {
         self.enqueue_checkpoint(&checkpoint, &bytes)?;
         self.settle().await?;
         memory.in_doubt = None;
+        memory.delivered += 1;
         self.observe(&open);
         self.committed(Delivery { checkpoint, id });
         Ok(())
@@ -193,9 +210,9 @@ impl Deliverer {
         let deadline = tokio::time::Instant::now() + wait;
         while open.records < self.limits.max_records && open.bytes < self.limits.max_bytes {
             let next = match batches.try_recv() {
-                Some(next) => Some(next),
-                None if wait.is_zero() => None,
-                None => tokio::time::timeout_at(deadline, batches.recv()).await.ok().flatten(),
+                Ok(next) => Some(next),
+                Err(_) if wait.is_zero() => None,
+                Err(_) => tokio::time::timeout_at(deadline, batches.recv()).await.ok().flatten(),
             };
             let Some((batch, permit)) = next else { break };
             self.enqueue(&batch)?;
@@ -213,7 +230,8 @@ impl Deliverer {
             self.ensure_topic(topic)?;
             self.incarnation.enqueue(topic + 1, &record)?;
             if let Some(metrics) = self.topics.get(topic) {
-                metrics.record(record.value.map_or(0, <[u8]>::len));
+                metrics.records.inc();
+                metrics.bytes.add(record.value.map_or(0, <[u8]>::len) as u64);
             }
         }
         Ok(())
@@ -242,7 +260,11 @@ impl Deliverer {
         }
         let (seen, error) = self.incarnation.commit().await?;
         let outcome = classify::classify(seen, RETRY_BACKOFF);
-        self.metrics.kafka_transaction(outcome);
+        match outcome {
+            Outcome::Clean => self.metrics.kafka_committed.inc(),
+            Outcome::Tainted => self.metrics.kafka_renewed.inc(),
+            Outcome::Uncertain | Outcome::Fenced => self.metrics.kafka_uncertain.inc(),
+        }
         let cause = error.map_or_else(String::new, |e| e.to_string());
         match outcome {
             Outcome::Clean => Ok(()),
@@ -263,20 +285,34 @@ impl Deliverer {
     }
 
     fn observe(&self, open: &Open) {
-        self.metrics.kafka_transaction_size(open.records, open.bytes, open.began.elapsed());
+        self.metrics.kafka_transaction_records.observe(open.records);
+        self.metrics.kafka_transaction_bytes.observe(open.bytes);
+        self.metrics.kafka_transaction_seconds.observe(open.began.elapsed());
         if open.records > 0 {
             let latency = now_ms().saturating_sub(open.delta.committed_at_us / 1_000);
-            self.metrics.end_to_end_latency(Duration::from_millis(u64::try_from(latency).unwrap_or(0)));
+            self.metrics.end_to_end_latency.observe(Duration::from_millis(u64::try_from(latency).unwrap_or(0)));
         }
+        self.status.delivered(open.delta.records, open.delta.records, open.delta.to - open.delta.from);
     }
 
     /// Only now the in-memory position and the metrics move.
     fn committed(&mut self, delivery: Delivery) {
-        self.metrics.checkpoint_committed();
-        self.status.checkpoint(&delivery.checkpoint);
-        self.status.tick();
+        self.status.set_oldest_undelivered(None);
+        self.metrics.checkpoint_commits.inc();
+        self.status.checkpoint(CheckpointFacts {
+            topic: Arc::clone(&self.checkpoint_topic),
+            partition: self.checkpoint_partition,
+            sequence: delivery.id.sequence,
+            time: SystemTime::now(),
+            position: Some(delivery.checkpoint.position.clone()),
+            executed: delivery.checkpoint.executed.clone(),
+        });
         self.last = delivery;
     }
+}
+
+fn time(micros: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 fn now_ms() -> i64 {

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::config::KafkaConfig;
 use crate::error::{Code, Error, Result};
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ErrorClass;
 use crate::telemetry::logging::Repeats;
 
 /// Longest wait for one answer of the cluster: metadata, watermarks, topic creation.
@@ -59,7 +60,7 @@ impl ClientContext for LogContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
-        self.metrics.kafka_error(&code, "retriable");
+        self.metrics.kafka_error(&code, ErrorClass::Retriable);
         if let Some(times) = self.repeats.admit(&code) {
             tracing::warn!(target: "librdkafka", code, times, "kafka client: {reason}");
         }

@@ -30,5 +30,6 @@ pub mod backoff;
 pub mod channel;
 pub mod config;
 pub mod error;
+pub mod kafka;
 pub mod shutdown;
 pub mod telemetry;

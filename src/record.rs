@@ -37,6 +37,21 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// A record without headers, for a topic that is not routed to.
+    pub fn plain(partition: i32, timestamp_ms: i64, key: &'a [u8], value: &'a [u8]) -> Self {
+        static NO_HEADERS: HeaderNames = HeaderNames::none();
+        Self {
+            topic: TopicId(0),
+            partition,
+            timestamp_ms,
+            key: Some(key),
+            value: Some(value),
+            names: &NO_HEADERS,
+            headers: &[],
+            bytes: &[],
+        }
+    }
+
     /// Header names and values in order; a `None` value is a null header.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'a std::ffi::CStr, Option<&'a [u8]>)> {
         let bytes = self.bytes;
@@ -95,6 +110,13 @@ impl Records {
                 bytes: &self.bytes,
             }
         })
+    }
+
+    /// Takes back the records from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        let Some(slot) = self.slots.get(len) else { return };
+        self.headers.truncate(slot.headers as usize);
+        self.slots.truncate(len);
     }
 
     /// Writes one part with `write` and returns where it stands.

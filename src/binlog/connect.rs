@@ -1,12 +1,24 @@
 //! Connections to MySQL: options, TLS, session settings, and what its errors mean.
 
-use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, SslOpts};
+use mysql_async::prelude::Queryable;
+use mysql_async::{BinlogStreamRequest, Conn, DriverError, IoError, Opts, OptsBuilder, SslOpts};
+use mysql_common::packets::GnoInterval;
+
+use super::history::DumpFrom;
+use super::stream::EventStream;
 
 use crate::config::{SourceConfig, TlsMode};
 use crate::error::{Code, Error, Result};
+use crate::position::{Interval, Sid};
 
 /// Largest packet accepted: MySQL's own upper limit (manual, `max_allowed_packet`).
 const MAX_PACKET: usize = 1 << 30;
+
+/// How long the server waits for us to take the next bytes, seconds.
+const NET_WRITE_TIMEOUT_SECONDS: u32 = 600;
+
+/// What SHOW REPLICAS lists us as.
+const HOSTNAME: &[u8] = b"outboxd";
 
 /// Server error numbers (MySQL error reference).
 mod server_error {
@@ -114,4 +126,46 @@ fn describe(error: &mysql_async::Error) -> String {
         mysql_async::Error::Other(_) => "driver error".to_owned(),
         mysql_async::Error::Url(url) => url.to_string(),
     }
+}
+
+/// Asks for the binlog: turns the connection into a stream of events.
+///
+/// # Errors
+/// What [`classify`] makes of the server's answer.
+pub async fn dump(mut conn: Conn, config: &SourceConfig, from: &DumpFrom) -> Result<EventStream> {
+    let heartbeat = config.heartbeat.as_nanos();
+    // Both spellings: the server reads the one that its version knows (8.0.26 renamed it). While Kafka is away the
+    // stream stands still, so the server must be patient for longer than a Kafka transaction may take.
+    conn.query_drop(format!(
+        "SET @source_heartbeat_period = {heartbeat}, @master_heartbeat_period = {heartbeat}, \
+         SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECONDS}"
+    ))
+    .await
+    .map_err(|e| classify(&e, "preparing the binlog stream"))?;
+    let request = BinlogStreamRequest::new(config.server_id).with_hostname(HOSTNAME);
+    let result = match from {
+        // Never a file name and position with a GTID set: the server would prefer them.
+        DumpFrom::Gtid(set) => {
+            let sids = set.sids().map(|(sid, intervals)| request_sid(sid, intervals)).collect::<Result<Vec<_>>>()?;
+            conn.get_binlog_stream(request.with_gtid().with_gtid_set(sids)).await
+        }
+        DumpFrom::File(position) => {
+            let request = request.with_filename(position.file.as_bytes()).with_pos(position.offset);
+            conn.get_binlog_stream(request).await
+        }
+    };
+    let events = result.map_err(|e| classify(&e, "asking for the binlog stream"))?;
+    Ok(EventStream::new(events, config.heartbeat))
+}
+
+fn request_sid(sid: &Sid, intervals: &[Interval]) -> Result<mysql_common::packets::Sid<'static>> {
+    let mut request = mysql_common::packets::Sid::new(*sid.uuid.as_bytes());
+    if let Some(tag) = &sid.tag {
+        let tag = mysql_common::packets::Tag::new(tag.as_str().to_owned())
+            .map_err(|e| Error::new(Code::Internal, "GTID tag").caused_by(e.to_string()))?;
+        request = request.with_tag(tag);
+    }
+    // On the wire an interval's end is exclusive.
+    let intervals = intervals.iter().map(|i| GnoInterval::new(i.first, i.last + 1)).collect();
+    Ok(request.with_intervals(intervals))
 }

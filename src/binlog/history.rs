@@ -137,7 +137,7 @@ fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
 }
 
 fn ensure_not_ahead(executed: &GtidSet, server: &Server) -> Result<()> {
-    let surplus = executed.difference(&server.executed);
+    let surplus = executed.subtract(&server.executed);
     if surplus.is_empty() {
         return Ok(());
     }
@@ -148,7 +148,7 @@ fn ensure_not_ahead(executed: &GtidSet, server: &Server) -> Result<()> {
 }
 
 fn ensure_not_purged(executed: &GtidSet, server: &Server) -> Result<()> {
-    let missing = server.purged.difference(executed);
+    let missing = server.purged.subtract(executed);
     if missing.is_empty() {
         return Ok(());
     }

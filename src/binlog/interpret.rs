@@ -108,6 +108,11 @@ impl Interpreter {
         &self.position
     }
 
+    /// Whether an event group has begun and not ended.
+    pub fn in_group(&self) -> bool {
+        self.in_group
+    }
+
     /// Interprets the next raw event in stream order.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The checkpoint topic: created compacted, verified, read behind the fence.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,8 @@ impl std::fmt::Debug for Store {
 
 /// The partition of a relay by its name, as a Java producer would choose it for that key.
 fn default_partition(relay: &str, partitions: i32) -> i32 {
-    std::num::NonZeroI32::new(partitions).map_or(0, |n| partition::partition(relay.as_bytes(), n))
+    let count = u32::try_from(partitions).ok().and_then(NonZeroU32::new);
+    count.map_or(0, |n| partition::partition(relay.as_bytes(), n))
 }
 
 impl Inner {

@@ -52,7 +52,7 @@ impl Incarnation {
         let transactional = config.kafka.delivery == DeliveryMode::ExactlyOnce;
         let events = Arc::new(EventLog::default());
         let context = Events { log: LogContext::new(metrics), events: Arc::clone(&events) };
-        let producer: ThreadedProducer<Events> = client_config(config, transactional)
+        let producer: ThreadedProducer<Events> = client_config(config)
             .create_with_context(context)
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
         let producer = Arc::new(NativeProducer::new(producer));
@@ -98,7 +98,7 @@ impl Incarnation {
         if !self.transactional {
             return Ok(());
         }
-        self.producer.begin_transaction().map_err(|e| self.failure("beginning a Kafka transaction", &e))
+        self.producer.begin_transaction().map_err(|e| delivery_error("beginning a Kafka transaction", &e))
     }
 
     /// Hands a record to librdkafka, on topic number `topic`.
@@ -106,7 +106,7 @@ impl Incarnation {
     /// # Errors
     /// `DeliveryFailed`.
     pub fn enqueue(&self, topic: usize, record: &Record<'_>) -> Result<()> {
-        self.producer.enqueue(topic, record).map_err(|e| self.failure("enqueueing a record", &e))
+        self.producer.enqueue(topic, record).map_err(|e| delivery_error("enqueueing a record", &e))
     }
 
     /// Waits until everything enqueued is acknowledged.
@@ -144,15 +144,9 @@ impl Incarnation {
         .await
     }
 
-    fn failure(&self, doing: &str, error: &NativeError) -> Error {
-        if is_fence(error.code) {
-            self.events.fenced.fetch_add(1, Ordering::Relaxed);
-        }
-        delivery_error(doing, error)
-    }
 }
 
-fn client_config(config: &Config, transactional: bool) -> ClientConfig {
+fn client_config(config: &Config) -> ClientConfig {
     let mut client = kafka::base_config(&config.kafka);
     let own_or = |client: &mut ClientConfig, key: &str, value: Duration| {
         if client.get(key).is_none() {
@@ -171,16 +165,16 @@ fn client_config(config: &Config, transactional: bool) -> ClientConfig {
         .set("retry.backoff.max.ms", RETRY_BACKOFF.as_millis().to_string());
     own_or(&mut client, "message.timeout.ms", MESSAGE_TIMEOUT);
     own_or(&mut client, "linger.ms", Duration::from_millis(5));
-    if transactional {
-        client.set("transactional.id", transactional_id(&config.name));
+    if let Some(id) = transactional_id(config) {
+        client.set("transactional.id", id);
         own_or(&mut client, "transaction.timeout.ms", TRANSACTION_TIMEOUT);
     }
     client
 }
 
-/// The transactional id of a relay: what its ACLs name.
-pub fn transactional_id(relay: &str) -> String {
-    format!("outboxd.{relay}")
+/// The transactional id of a relay, which its ACLs name; none at least once.
+pub fn transactional_id(config: &Config) -> Option<String> {
+    (config.kafka.delivery == DeliveryMode::ExactlyOnce).then(|| format!("outboxd.{}", config.name))
 }
 
 fn is_fence(code: RDKafkaErrorCode) -> bool {
@@ -195,11 +189,16 @@ fn init_error(error: &NativeError) -> Error {
 }
 
 fn delivery_error(doing: &str, error: &NativeError) -> Error {
-    let code = match kafka::code_of(error.code) {
+    Error::new(delivery_code(error.code), doing).caused_by(error.to_string())
+}
+
+/// A failed delivery is a fence, a refusal that needs a human, or a reason to begin anew.
+fn delivery_code(code: RDKafkaErrorCode) -> Code {
+    match kafka::code_of(code) {
+        _ if is_fence(code) => Code::Fenced,
         Code::KafkaUnavailable => Code::DeliveryFailed,
         other => other,
-    };
-    Error::new(code, doing).caused_by(error.to_string())
+    }
 }
 
 /// What the client reports beside its calls' results.
@@ -229,10 +228,7 @@ impl EventLog {
         match &*undelivered {
             None => Ok(()),
             Some(error) => {
-                let code = match kafka::code(error) {
-                    Code::KafkaUnavailable => Code::DeliveryFailed,
-                    other => other,
-                };
+                let code = error.rdkafka_error_code().map_or(Code::DeliveryFailed, delivery_code);
                 Err(Error::new(code, "a record was not delivered").caused_by(error.to_string()))
             }
         }

@@ -1,6 +1,6 @@
 //! Output topics: looked up before the first record, created only on request, never by accident.
 
-use std::num::NonZeroI32;
+use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::config::{KafkaConfig, TopicPart, TopicTemplate};
 use crate::error::{Code, Error, Result};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::{Topic, TopicId};
-use crate::telemetry::{Blocked, Metrics, Status};
+use crate::telemetry::{Metrics, Status};
 
 /// `max.message.bytes` when the topic's may not be read: the broker's default.
 const DEFAULT_MAX_RECORD: usize = 1_048_588;
@@ -95,7 +95,7 @@ impl Catalog {
         Ok(Topic { id, partitions, max_record_bytes })
     }
 
-    async fn wait_for(&self, name: &str) -> Result<NonZeroI32> {
+    async fn wait_for(&self, name: &str) -> Result<NonZeroU32> {
         let mut retry = tokio::time::interval(RETRY);
         let mut waiting = false;
         loop {
@@ -111,7 +111,7 @@ impl Catalog {
                 waiting = true;
                 let missing = Error::new(Code::TopicMissing, format!("waiting for topic {name}, which a row names"));
                 tracing::warn!(topic = name, code = %missing.code(), "output topic does not exist; waiting for it");
-                self.status.stalled(Blocked::from(&missing));
+                self.status.stalled(&missing);
             }
             self.status.tick();
             if self.partitions(name).await?.is_none() {
@@ -120,7 +120,7 @@ impl Catalog {
         }
     }
 
-    async fn partitions(&self, name: &str) -> Result<Option<NonZeroI32>> {
+    async fn partitions(&self, name: &str) -> Result<Option<NonZeroU32>> {
         let (admin, name) = (Arc::clone(&self.admin), name.to_owned());
         kafka::blocking(move || {
             // All topics: asking for one by name may create it.
@@ -129,7 +129,7 @@ impl Catalog {
                 .fetch_metadata(None, REQUEST_TIMEOUT)
                 .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
             let topic = metadata.topics().iter().find(|topic| topic.name() == name);
-            Ok(topic.and_then(|topic| i32::try_from(topic.partitions().len()).ok()).and_then(NonZeroI32::new))
+            Ok(topic.and_then(|topic| u32::try_from(topic.partitions().len()).ok()).and_then(NonZeroU32::new))
         })
         .await
     }

@@ -161,11 +161,11 @@ impl Tables {
     ///
     /// # Errors
     /// `ColumnMissing`, `ColumnNames`, `ColumnType`, `ColumnAbsent`, `EventUndecodable`, and what `each` returns.
-    pub fn for_each_row(
+    pub fn for_each_row<E: From<Error>>(
         &mut self,
         rows: &OutboxRows,
-        mut each: impl FnMut(OutboxRow<'_>) -> Result<()>,
-    ) -> Result<()> {
+        mut each: impl FnMut(OutboxRow<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let columns = self.columns(rows)?;
         let undecodable = |e| Error::new(Code::EventUndecodable, format!("{}: row event: {e}", rows.at));
         let mut event = WriteRows::decode(rows.event.data(), rows.version, &rows.table).map_err(undecodable)?;

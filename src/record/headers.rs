@@ -19,6 +19,11 @@ pub struct HeaderNames {
 }
 
 impl HeaderNames {
+    /// No headers at all.
+    pub const fn none() -> Self {
+        Self { names: Vec::new(), source: false }
+    }
+
     /// `id` first, then the configured headers, then the source header if wanted.
     ///
     /// # Errors
@@ -39,7 +44,7 @@ impl HeaderNames {
         self.names.len()
     }
 
-    /// Never: `id` is always there.
+    /// Whether a record has none.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -25,6 +25,12 @@ pub enum MapError {
     Row(Error),
 }
 
+impl From<Error> for MapError {
+    fn from(error: Error) -> Self {
+        Self::Row(error)
+    }
+}
+
 /// Maps rows to records by `[outbox.NAME]`.
 #[derive(Debug)]
 pub struct Mapper {

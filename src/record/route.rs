@@ -1,7 +1,7 @@
 //! Which topic a row goes to.
 
 use std::collections::HashMap;
-use std::num::NonZeroI32;
+use std::num::NonZeroU32;
 
 use crate::config::{TopicPart, TopicTemplate};
 use crate::outbox::OutboxRow;
@@ -20,7 +20,7 @@ pub struct Topic {
     /// Its id in this run.
     pub id: TopicId,
     /// Number of partitions.
-    pub partitions: NonZeroI32,
+    pub partitions: NonZeroU32,
     /// Largest record that it takes, bytes.
     pub max_record_bytes: usize,
 }

@@ -191,6 +191,11 @@ impl Status {
         }
     }
 
+    /// The relay's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     // --- liveness -------------------------------------------------------------------------------------------------
 
     /// The pipeline made progress, or looked and had nothing to do. At least once a second from its loop.

@@ -32,3 +32,6 @@ pub mod config;
 pub mod error;
 pub mod shutdown;
 pub mod telemetry;
+
+#[cfg(test)]
+mod docs;

@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at a time; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 64;
+pub(super) const MAX_CONNECTIONS: usize = 64;
 /// To send a request's headers, and to stay idle between requests: scrapers come back sooner.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// A connection's whole life. A scraper reconnects; a client that trickles or never reads is cut.
-const MAX_AGE: Duration = Duration::from_secs(600);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(600);
 /// To finish a request when stopping.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Enough for any probe or scraper, and hyper's lowest.

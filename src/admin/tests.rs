@@ -159,3 +159,21 @@ async fn a_taken_address_is_named() {
     assert_eq!((error.code(), error.exit_code()), (Code::HttpListen, 78));
     assert!(error.message().contains(&server.address.to_string()));
 }
+
+/// Time is paused and jumps ahead whenever everything waits, so the limits pass at once.
+#[tokio::test(start_paused = true)]
+async fn clients_that_trickle_are_cut_and_make_room() {
+    let server = server().await;
+    let start = tokio::time::Instant::now();
+    let mut slow = Vec::new();
+    for _ in 0..connections::MAX_CONNECTIONS {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost:").await.unwrap();
+        slow.push(stream);
+    }
+    server.status.streaming();
+    assert!(server.raw("GET /readyz HTTP/1.0\r\n\r\n").await.contains(" 200 "));
+    let mut rest = Vec::new();
+    slow[0].read_to_end(&mut rest).await.unwrap();
+    assert!(start.elapsed() < connections::MAX_AGE, "{:?}", start.elapsed());
+}

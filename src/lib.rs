@@ -33,3 +33,6 @@ pub mod error;
 pub mod kafka;
 pub mod shutdown;
 pub mod telemetry;
+
+#[cfg(test)]
+mod docs;

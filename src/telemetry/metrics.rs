@@ -9,11 +9,15 @@ use std::sync::{Mutex, PoisonError};
 
 pub mod catalogue;
 mod events;
+mod families;
 mod handle;
+mod of_status;
 
 pub use events::SourceEvents;
+use families::Families;
+use handle::Registry;
 pub use handle::{Counter, Gauge, SecondsCounter, SecondsGauge, SecondsHistogram, SizeHistogram};
-use handle::{Counters, Gauges, Registry};
+use of_status::OfStatus;
 
 /// Media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = handle::CONTENT_TYPE;
@@ -119,34 +123,6 @@ pub struct Metrics {
     topics: Mutex<HashSet<String>>,
 }
 
-/// The families with labels that are not known at compile time.
-#[derive(Debug)]
-struct Families {
-    reconnects: Counters,
-    outbox_events: Counters,
-    outbox_ignored: Counters,
-    outbox_invalid: Counters,
-    kafka_records: Counters,
-    kafka_bytes: Counters,
-    kafka_errors: Counters,
-    errors: Counters,
-    tasks_panicked: Counters,
-}
-
-/// What [`Metrics::observe`] copies from the status, which is the truth for it.
-#[derive(Debug)]
-struct OfStatus {
-    state: Gauges,
-    connected: Gauge,
-    last_contact: SecondsGauge,
-    last_event: SecondsGauge,
-    lag: SecondsGauge,
-    checkpoint_last_success: SecondsGauge,
-    buffer_bytes: Gauge,
-    buffer_limit: Gauge,
-    backpressure: SecondsCounter,
-}
-
 impl Metrics {
     /// All families, with every series that can be known now at 0. `tables` are the outbox tables, as `database.table`;
     /// `name` becomes the label `relay` of every series.
@@ -248,61 +224,6 @@ impl Metrics {
     /// Prometheus' text format; serve it as [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         self.registry.encode()
-    }
-}
-
-impl Families {
-    fn new(registry: &Registry) -> Self {
-        Self {
-            reconnects: registry.counters(&catalogue::SOURCE_RECONNECTS),
-            outbox_events: registry.counters(&catalogue::OUTBOX_EVENTS),
-            outbox_ignored: registry.counters(&catalogue::OUTBOX_IGNORED),
-            outbox_invalid: registry.counters(&catalogue::OUTBOX_INVALID),
-            kafka_records: registry.counters(&catalogue::KAFKA_RECORDS),
-            kafka_bytes: registry.counters(&catalogue::KAFKA_BYTES),
-            kafka_errors: registry.counters(&catalogue::KAFKA_ERRORS),
-            errors: registry.counters(&catalogue::ERRORS),
-            tasks_panicked: registry.counters(&catalogue::TASKS_PANICKED),
-        }
-    }
-
-    fn topic(&self, label: &str) -> TopicMetrics {
-        TopicMetrics { records: self.kafka_records.with(&[label]), bytes: self.kafka_bytes.with(&[label]) }
-    }
-}
-
-impl OfStatus {
-    fn new(registry: &Registry) -> Self {
-        Self {
-            state: registry.gauges(&catalogue::STATE),
-            connected: registry.gauge(&catalogue::SOURCE_CONNECTED),
-            last_contact: registry.seconds_gauge(&catalogue::SOURCE_LAST_CONTACT),
-            last_event: registry.seconds_gauge(&catalogue::SOURCE_LAST_EVENT),
-            lag: registry.seconds_gauge(&catalogue::LAG),
-            checkpoint_last_success: registry.seconds_gauge(&catalogue::CHECKPOINT_LAST_SUCCESS),
-            buffer_bytes: registry.gauge(&catalogue::BUFFER_BYTES),
-            buffer_limit: registry.gauge(&catalogue::BUFFER_LIMIT_BYTES),
-            backpressure: registry.seconds_counter(&catalogue::BACKPRESSURE, &["delivery"]),
-        }
-    }
-
-    fn show_state(&self, present: State) {
-        for state in State::ALL {
-            self.state.with(&[state.name()]).set(u64::from(state == present));
-        }
-    }
-
-    fn observe(&self, status: &Status) {
-        self.show_state(status.state());
-        self.connected.set(u64::from(status.is_connected()));
-        self.last_contact.set_time(status.last_contact());
-        self.last_event.set_time(status.last_event());
-        self.lag.set(status.lag());
-        self.checkpoint_last_success.set_time(status.last_checkpoint());
-        let flow = status.flow();
-        self.buffer_bytes.set(flow.in_flight_bytes);
-        self.buffer_limit.set(flow.limit_bytes);
-        self.backpressure.follow(flow.waited);
     }
 }
 

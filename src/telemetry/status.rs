@@ -4,18 +4,19 @@
 //! here is a secret or a row's value, so all of it may be shown.
 
 use crate::channel;
-use crate::config::DeliveryMode;
-use crate::error::{Code, Error};
-use crate::position::{FilePosition, GtidSet};
+use crate::error::Error;
+use crate::position::FilePosition;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 mod clock;
+mod facts;
 mod snapshot;
 
 use clock::{AtomicInstant, AtomicTime};
+pub use facts::{Blocked, CheckpointFacts, PositionMode, SinkFacts, SourceFacts};
 
 /// No tick for this long means that the pipeline hangs. Longer than any wait of it: it ticks once a second when idle.
 pub const TICK_LIMIT: Duration = Duration::from_secs(30);
@@ -46,71 +47,6 @@ impl State {
             Self::Stopping => "stopping",
         }
     }
-}
-
-/// Why it does not stream.
-#[derive(Clone, Debug)]
-pub struct Blocked {
-    /// The error's code.
-    pub code: Code,
-    /// Since when nothing streams; kept when one obstacle follows another.
-    pub since: SystemTime,
-    /// What happened and where.
-    pub detail: String,
-    /// How to mend it.
-    pub fix: String,
-}
-
-/// The server that is read.
-#[derive(Clone, Debug)]
-pub struct SourceFacts {
-    /// `host:port`.
-    pub host: String,
-    /// Its version.
-    pub version: String,
-    /// Its `server_uuid`.
-    pub server_uuid: String,
-    /// How positions are kept.
-    pub mode: PositionMode,
-}
-
-/// How positions are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PositionMode {
-    /// By GTID.
-    Gtid,
-    /// By file and offset.
-    File,
-}
-
-/// Where records go.
-#[derive(Clone, Debug)]
-pub struct SinkFacts {
-    /// Bootstrap servers.
-    pub brokers: Vec<String>,
-    /// The cluster's id.
-    pub cluster_id: Option<String>,
-    /// The transactional id, in exactly-once delivery.
-    pub transactional_id: Option<String>,
-    /// The guarantee.
-    pub delivery: DeliveryMode,
-}
-
-/// The newest committed checkpoint.
-#[derive(Clone, Debug)]
-pub struct CheckpointFacts {
-    /// Its topic.
-    pub topic: Arc<str>,
-    /// Its partition.
-    pub partition: i32,
-    /// Its sequence number.
-    pub sequence: u64,
-    /// When it was committed or, at start, confirmed.
-    pub time: SystemTime,
-    /// Up to where the source is delivered.
-    pub position: Option<FilePosition>,
-    /// What is delivered, in GTID mode.
-    pub executed: Option<GtidSet>,
 }
 
 /// Load of the channel between source and delivery.
@@ -189,6 +125,11 @@ impl Status {
                 waited_before: Duration::ZERO,
             }),
         }
+    }
+
+    /// The relay's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     // --- liveness -------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ fn metrics() -> Metrics {
 
 /// Value of the series that begins with `start`, labels without `relay`.
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {
-    let text = metrics.encode().replace("relay=\"orders\",", "").replace(",relay=\"orders\"", "");
+    let text = metrics.encode().replace(",relay=\"orders\"", "");
     let text = text.replace("{relay=\"orders\"}", "");
     let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
     line.rsplit(' ').next()?.parse().ok()

@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::DeliveryMode;
+use crate::error::Code;
 use tokio::time::{advance, sleep};
 
 fn error(code: Code) -> Error {

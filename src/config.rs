@@ -9,6 +9,52 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod checks;
+mod diagnose;
+mod document;
+mod fingerprint;
+mod keys;
+mod layers;
+mod outboxes;
+mod properties;
+mod reference;
+mod secret;
+mod settings;
+mod template;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use checks::derive_server_id;
+pub use diagnose::{Mistake, Mistakes};
+pub use layers::Sources;
+pub use reference::reference;
+
+/// A checked configuration, and what should be known about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Warnings, in the order of the file.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Reads and merges the layers and checks everything; on failure all mistakes are in the answer, not only the first.
+pub fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
+    let document = document::Document::load(sources.file.as_deref()).map_err(Mistakes::new)?;
+    let mut mistakes = Vec::new();
+    layers::warn_near_misses(sources, &mut mistakes);
+    let merged = layers::merge(&document, sources, &mut mistakes);
+    let mut settings = settings::Settings::new(&document, merged, mistakes);
+    let config = checks::config(&mut settings, sources);
+    let found = Mistakes::new(settings.mistakes);
+    match config {
+        Some(config) if found.errors() == 0 => Ok(Loaded { config, warnings: found.into_inner() }),
+        _ => Err(found),
+    }
+}
+
 /// The checked configuration of one relay.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -92,7 +138,7 @@ pub enum TlsMode {
 }
 
 /// `[kafka]`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port`.
     pub brokers: Vec<String>,
@@ -110,6 +156,23 @@ pub struct KafkaConfig {
     pub replication_factor: i32,
     /// librdkafka properties passed through (never the ones that are ours).
     pub librdkafka: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values of properties may be secrets (`sasl.password`, `ssl.key.pem`): only their names are shown.
+        let properties: Vec<&str> = self.librdkafka.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("delivery", &self.delivery)
+            .field("checkpoint_topic", &self.checkpoint_topic)
+            .field("checkpoint_partition", &self.checkpoint_partition)
+            .field("create_topics", &self.create_topics)
+            .field("partitions", &self.partitions)
+            .field("replication_factor", &self.replication_factor)
+            .field("librdkafka", &properties)
+            .finish()
+    }
 }
 
 /// `kafka.delivery`.

@@ -1,0 +1,273 @@
+//! Typed settings → the checked sections. Each function looks at everything in its section before it gives up, so that
+//! one run reports all mistakes.
+
+use super::layers::Sources;
+use super::properties::properties;
+use super::settings::{Settings, quoted};
+use super::template::ensure_topic_name;
+use super::{
+    BatchConfig, Config, DeliveryMode, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig, StartPosition,
+    TlsConfig, TlsMode, outboxes, secret,
+};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Checks everything. `None` only if a mistake was reported.
+pub(super) fn config(settings: &mut Settings<'_>, sources: &Sources) -> Option<Config> {
+    let name = settings.checked("name", ensure_name);
+    let source = source(settings, sources, name.as_deref());
+    let kafka = kafka(settings);
+    let batch = batch(settings);
+    let outboxes = outboxes::outboxes(settings, kafka.as_ref().map(|kafka| kafka.checkpoint_topic.as_str()));
+    let http = http(settings);
+    let log = log(settings);
+    if settings.flag("ha.standby") == Some(true) {
+        settings
+            .fail("ha.standby", "ha.standby = true is not available in this version; run one instance for each name");
+    }
+    let shutdown_timeout = settings.duration("shutdown_timeout");
+    Some(Config {
+        name: name?,
+        shutdown_timeout: shutdown_timeout?,
+        source: source?,
+        kafka: kafka?,
+        batch: batch?,
+        outboxes,
+        http: http?,
+        log: log?,
+    })
+}
+
+fn ensure_name(name: &str) -> Result<String, String> {
+    let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if legal && (1..=100).contains(&name.len()) {
+        return Ok(name.to_owned());
+    }
+    Err("must be 1 to 100 letters, digits, `.`, `_` or `-`: it becomes Kafka's transactional id".into())
+}
+
+fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) -> Option<SourceConfig> {
+    let host = settings.checked("source.host", ensure_host);
+    let user = settings.checked("source.user", not_empty);
+    let password = secret::resolve(settings, sources);
+    let start = settings.checked("source.start", parse_start);
+    let tls = tls(settings, host.as_deref());
+    let server_id = match settings.integer("source.server_id") {
+        Some(0) => name.map(derive_server_id),
+        given => given,
+    };
+    Some(SourceConfig {
+        host: host?,
+        port: settings.integer("source.port")?,
+        user: user?,
+        password: password?,
+        start: start?,
+        server_id: server_id?,
+        heartbeat: settings.duration("source.heartbeat")?,
+        tls: tls?,
+    })
+}
+
+fn ensure_host(host: &str) -> Result<String, String> {
+    match host {
+        "" => Err("is empty".into()),
+        _ if host.contains(['/', '@']) || host.contains(char::is_whitespace) => {
+            Err("is not a host name or address".into())
+        }
+        _ if host.contains(':') && host.parse::<IpAddr>().is_err() => {
+            Err("is not a host name or address; the port goes into source.port".into())
+        }
+        _ => Ok(host.to_owned()),
+    }
+}
+
+pub(super) fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("is empty".into()) } else { Ok(text.to_owned()) }
+}
+
+fn parse_start(text: &str) -> Result<StartPosition, String> {
+    if let Some(set) = text.strip_prefix("gtid:") {
+        let parsed = set.parse().map_err(|error| format!("is not a GTID set: {error}"))?;
+        return Ok(StartPosition::Gtid(parsed));
+    }
+    if let Some(position) = text.strip_prefix("file:") {
+        let wrong = "must be file:NAME:POSITION, e.g. \"file:binlog.000031:4\"";
+        let (name, offset) = position.rsplit_once(':').ok_or(wrong)?;
+        let offset: u64 = offset.parse().map_err(|_| wrong)?;
+        if name.is_empty() || name.contains('/') {
+            return Err(wrong.into());
+        }
+        if offset < 4 {
+            return Err("is before the first event of a binlog file, which is at 4".into());
+        }
+        return Ok(StartPosition::File { name: name.to_owned(), offset });
+    }
+    match text {
+        "now" => Ok(StartPosition::Now),
+        "earliest" => Ok(StartPosition::Earliest),
+        "snapshot" => Err("comes in a later version; use now, earliest, gtid:SET or file:NAME:POSITION".into()),
+        _ => Err("must be now, earliest, gtid:SET or file:NAME:POSITION".into()),
+    }
+}
+
+/// The replica server id of a relay that was not given one: stable for a name, spread over 1000000 ..= 2^32 - 1, so
+/// that it stays clear of the small numbers that people give to servers.
+pub fn derive_server_id(name: &str) -> u32 {
+    const LOWEST: u64 = 1_000_000;
+    let hash = super::fingerprint::Fnv::of(name.as_bytes());
+    u32::try_from(LOWEST + hash % ((1 << 32) - LOWEST)).unwrap_or(u32::MAX)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn tls(settings: &mut Settings<'_>, host: Option<&str>) -> Option<TlsConfig> {
+    let near = host.map(is_loopback);
+    let mode = match settings.text("source.tls.mode").as_deref() {
+        Some("disabled") => Some(TlsMode::Disabled),
+        Some("required") => Some(TlsMode::Required),
+        Some("verify-ca") => Some(TlsMode::VerifyCa),
+        Some(_) => Some(TlsMode::VerifyIdentity),
+        None if settings.is_given("source.tls.mode") => None,
+        None => near.map(|near| if near { TlsMode::Disabled } else { TlsMode::VerifyIdentity }),
+    };
+    let allowed = settings.flag("source.tls.allow_plaintext");
+    if let (Some(TlsMode::Disabled), Some(host), Some(false), Some(false)) = (mode, host, near, allowed) {
+        let message = format!(
+            "refusing plaintext to {host}: anyone on the path could read every change of every table; use \
+             \"verify-identity\", or set source.tls.allow_plaintext = true"
+        );
+        settings.fail("source.tls.mode", message);
+    }
+    if mode == Some(TlsMode::Required) {
+        settings.warn(
+            "source.tls.mode",
+            "source.tls.mode = \"required\" does not verify the server: anyone on the path can pose as it",
+        );
+    }
+    let ca = settings.text("source.tls.ca").map(PathBuf::from);
+    check_ca(settings, ca.as_ref(), mode);
+    Some(TlsConfig { mode: mode?, ca })
+}
+
+fn check_ca(settings: &mut Settings<'_>, ca: Option<&PathBuf>, mode: Option<TlsMode>) {
+    const KEY: &str = "source.tls.ca";
+    let Some(path) = ca else { return };
+    match std::fs::read(path) {
+        Err(error) => settings.fail(KEY, format!("{KEY} {}: {}", path.display(), secret::explain(&error))),
+        Ok(text) if !String::from_utf8_lossy(&text).contains("-----BEGIN CERTIFICATE-----") => {
+            settings.fail(KEY, format!("{KEY} {} holds no PEM certificate", path.display()));
+        }
+        Ok(_) if matches!(mode, Some(TlsMode::Disabled | TlsMode::Required)) => {
+            settings.warn(KEY, "source.tls.ca is not used: source.tls.mode does not verify the server");
+        }
+        Ok(_) => {}
+    }
+}
+
+fn kafka(settings: &mut Settings<'_>) -> Option<KafkaConfig> {
+    let brokers = brokers(settings);
+    let checkpoint_topic =
+        settings.checked("kafka.checkpoint_topic", |name| ensure_topic_name(name).map(|()| name.to_owned()));
+    if settings.integer("kafka.replication_factor") == Some(0) {
+        settings.fail(
+            "kafka.replication_factor",
+            "kafka.replication_factor = 0 must be -1 (the broker's default) or at least 1",
+        );
+    }
+    let delivery = settings.text("kafka.delivery").map(|mode| match mode.as_str() {
+        "at-least-once" => DeliveryMode::AtLeastOnce,
+        _ => DeliveryMode::ExactlyOnce,
+    });
+    let librdkafka = properties(settings, delivery);
+    Some(KafkaConfig {
+        brokers: brokers?,
+        delivery: delivery?,
+        checkpoint_topic: checkpoint_topic?,
+        checkpoint_partition: settings.integer("kafka.checkpoint_partition"),
+        create_topics: settings.flag("kafka.create_topics")?,
+        partitions: settings.integer("kafka.partitions")?,
+        replication_factor: settings.integer("kafka.replication_factor")?,
+        librdkafka,
+    })
+}
+
+fn brokers(settings: &mut Settings<'_>) -> Option<Vec<String>> {
+    const KEY: &str = "kafka.brokers";
+    let brokers = settings.list(KEY)?;
+    if brokers.is_empty() {
+        settings.fail(KEY, "kafka.brokers names no broker");
+    }
+    for (index, broker) in brokers.iter().enumerate() {
+        if !is_address(broker) {
+            let hint =
+                if broker.contains("://") { "; the protocol is security.protocol in [kafka.librdkafka]" } else { "" };
+            settings.fail_item(KEY, index, format!("kafka.brokers: {} is not host:port{hint}", quoted(broker)));
+        }
+    }
+    Some(brokers)
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_ok = match bare {
+        Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty() && !host.contains([':', '/', ',', '@', '[', ']']) && !host.contains(char::is_whitespace)
+        }
+    };
+    host_ok && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn batch(settings: &Settings<'_>) -> Option<BatchConfig> {
+    Some(BatchConfig {
+        max_bytes: settings.size("batch.max_bytes")?,
+        max_records: settings.integer("batch.max_records")?,
+        linger: settings.duration("batch.linger")?,
+    })
+}
+
+fn http(settings: &mut Settings<'_>) -> Option<HttpConfig> {
+    let listen = settings.checked("http.listen", |text| match text {
+        "" | "off" => Ok(None),
+        _ => text
+            .parse::<SocketAddr>()
+            .map(Some)
+            .map_err(|_| "must be ip:port, e.g. \"127.0.0.1:9464\", or \"off\"".into()),
+    })?;
+    if listen.is_some_and(|address| !address.ip().is_loopback()) {
+        settings.warn(
+            "http.listen",
+            "health and metrics can be read by everyone who reaches this address: they carry no password",
+        );
+    }
+    Some(HttpConfig { listen })
+}
+
+fn log(settings: &mut Settings<'_>) -> Option<LogConfig> {
+    let level = settings.checked("log.level", ensure_level);
+    let format = match settings.text("log.format")?.as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        _ => LogFormat::Auto,
+    };
+    Some(LogConfig { format, level: level? })
+}
+
+/// A bare word that is no level would be taken as a target, and log nothing else.
+fn ensure_level(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    for directive in text.split(',').map(str::trim) {
+        if !directive.contains(['=', '[']) && !is_level(directive) {
+            let hint = super::keys::closest(directive, LEVELS).map(|level| format!("; did you mean {level:?}?"));
+            return Err(format!("must be a level ({}) or TARGET=LEVEL{}", LEVELS.join(", "), hint.unwrap_or_default()));
+        }
+    }
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is not a list of filter directives, e.g. \"outboxd=debug,info\"".into()),
+    }
+}

@@ -6,9 +6,13 @@
 //! started here outlives the process that started it.
 
 pub mod cache;
+pub mod kafka;
 pub mod mysql;
+pub mod observer;
 pub mod ports;
 pub mod process;
 pub mod wait;
 
+pub use kafka::{Kafka, KafkaOptions};
 pub use mysql::{Mysql, MysqlOptions};
+pub use observer::{Isolation, Observed, Observer};

@@ -6,13 +6,18 @@
 //! started here outlives the process that started it.
 
 pub mod cache;
+pub mod daemon;
 pub mod kafka;
 pub mod mysql;
 pub mod observer;
+pub mod oracle;
 pub mod ports;
 pub mod process;
+mod shared;
 pub mod wait;
 
+pub use daemon::{Daemon, http_get};
 pub use kafka::{Kafka, KafkaOptions};
 pub use mysql::{Mysql, MysqlOptions};
 pub use observer::{Isolation, Observed, Observer};
+pub use shared::{Shared, shared};

@@ -9,6 +9,13 @@
 //! `table`, `rows`, `value` and `jsonb` decode row images; they are pure, never panic on input, and are only ever used
 //! on rows of outbox tables.
 
+mod bytes;
+mod charset;
+mod debezium;
+mod decimal;
+mod java_float;
+mod temporal;
+
 pub mod connect;
 pub mod event;
 pub mod history;
@@ -21,3 +28,6 @@ pub mod statement;
 pub mod stream;
 pub mod table;
 pub mod value;
+
+pub use bytes::DecodeError;
+pub use charset::Charset;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -12,10 +13,13 @@ use crate::config::KafkaConfig;
 use crate::error::{Code, Error, Result};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ErrorClass;
-use crate::telemetry::logging::Repeats;
+use crate::telemetry::fold::Repeats;
 
 /// Longest wait for one answer of the cluster: metadata, watermarks, topic creation.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same client error is logged once in this time.
+const FOLD: Duration = Duration::from_secs(30);
 
 /// Settings for every client: brokers, then the operator's own properties.
 pub fn base_config(config: &KafkaConfig) -> ClientConfig {
@@ -43,9 +47,11 @@ pub struct LogContext {
 impl LogContext {
     /// Counts errors in `metrics`.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { repeats: Repeats::default(), metrics }
+        Self { repeats: Repeats::new(FOLD), metrics }
     }
 }
+
+impl ConsumerContext for LogContext {}
 
 impl ClientContext for LogContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -61,8 +67,8 @@ impl ClientContext for LogContext {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         self.metrics.kafka_error(&code, ErrorClass::Retriable);
-        if let Some(times) = self.repeats.admit(&code) {
-            tracing::warn!(target: "librdkafka", code, times, "kafka client: {reason}");
+        if let Some(folded) = self.repeats.admit(&code) {
+            tracing::warn!(target: "librdkafka", code, folded, "kafka client: {reason}");
         }
     }
 }

@@ -11,6 +11,25 @@ mod gtid_set;
 pub use gtid::{Gtid, MAX_NUMBER, ParseGtidError, Sid, Tag};
 pub use gtid_set::{GtidSet, Interval};
 
+/// How positions are kept, decided by the server's `gtid_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PositionMode {
+    /// `gtid_mode = ON`
+    Gtid,
+    /// Any other: binlog file and offset.
+    File,
+}
+
+impl PositionMode {
+    /// Its name, wherever it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gtid => "gtid",
+            Self::File => "file",
+        }
+    }
+}
+
 /// A byte offset in a binlog file. Offsets are ours and 64 bits wide: the event header's `log_pos` wraps at 4 GiB.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FilePosition {

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use super::event::{BinlogEvent, Fingerprint, GroupStart};
-use super::server::{PositionMode, Server};
+use super::server::Server;
 use crate::config::StartPosition;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, GtidSet};
+use crate::position::{FilePosition, GtidSet, PositionMode};
 
 /// Offset of the first event in a binlog file, behind the magic number.
 const FIRST_EVENT: u64 = 4;

@@ -5,26 +5,7 @@ use mysql_async::{Conn, Row};
 
 use super::connect;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, GtidSet};
-
-/// How positions are kept, decided by the server's `gtid_mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PositionMode {
-    /// `gtid_mode = ON`
-    Gtid,
-    /// Any other: binlog file and offset.
-    File,
-}
-
-impl PositionMode {
-    /// Name in the checkpoint and in `/status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gtid => "gtid",
-            Self::File => "file",
-        }
-    }
-}
+use crate::position::{FilePosition, GtidSet, PositionMode};
 
 /// A binlog file that the server still has.
 #[derive(Clone, Debug, PartialEq, Eq)]

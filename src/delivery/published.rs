@@ -9,11 +9,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::binlog::server::{PositionMode, Server};
+use crate::binlog::server::Server;
 use crate::config::{Config, TopicPart, TopicTemplate};
 use crate::error::{Code, Error, Result};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
-use crate::position::{Gtid, GtidSet};
+use crate::position::{Gtid, GtidSet, PositionMode};
 use crate::record::headers::SOURCE;
 use crate::telemetry::Metrics;
 

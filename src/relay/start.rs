@@ -17,7 +17,7 @@ use crate::delivery::topics::Catalog;
 use crate::delivery::{Deliverer, Memory, Shared, published};
 use crate::error::{Code, Error, Result};
 use crate::position::FilePosition;
-use crate::telemetry::status::{PositionMode, SinkFacts, SourceFacts};
+use crate::telemetry::status::{SinkFacts, SourceFacts};
 
 /// Offset of the first event in a binlog file.
 const FIRST_EVENT: u64 = 4;

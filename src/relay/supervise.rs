@@ -32,15 +32,18 @@ pub async fn supervise(config: Config, first_start: bool, shutdown: Shutdown) ->
     let status = Arc::new(Status::new(config.name.clone()));
     let stop_admin = CancellationToken::new();
     let serving = match config.http.listen {
-        Some(listen) => Some(admin::serve(listen, Arc::clone(&status), Arc::clone(&metrics), stop_admin.clone()).await?),
         None => None,
+        Some(address) => {
+            let listener = admin::bind(address).await?;
+            Some(tokio::spawn(admin::serve(listener, Arc::clone(&status), Arc::clone(&metrics), stop_admin.clone())))
+        }
     };
     let relay = Relay { owner: owner(), config, first_start, metrics, status };
     let result = keep_running(&relay, &shutdown).await;
     relay.status.stopping();
     stop_admin.cancel();
     if let Some(serving) = serving {
-        serving.finished().await;
+        serving.await.map_err(|e| Error::new(Code::TaskPanicked, "the HTTP endpoints").caused_by(e))?;
     }
     result
 }

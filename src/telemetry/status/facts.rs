@@ -2,7 +2,7 @@
 
 use crate::config::DeliveryMode;
 use crate::error::Code;
-use crate::position::{FilePosition, GtidSet};
+use crate::position::{FilePosition, GtidSet, PositionMode};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -30,15 +30,6 @@ pub struct SourceFacts {
     pub server_uuid: String,
     /// How positions are kept.
     pub mode: PositionMode,
-}
-
-/// How positions are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PositionMode {
-    /// By GTID.
-    Gtid,
-    /// By file and offset.
-    File,
 }
 
 /// Where records go.

@@ -30,6 +30,13 @@ struct Seen {
     folded: u64,
 }
 
+impl Default for Repeats {
+    /// One of a kind in 30 s: often enough to see that an outage lasts.
+    fn default() -> Self {
+        Self::new(Duration::from_secs(30))
+    }
+}
+
 impl Repeats {
     /// At most one message of a kind in each `period`.
     pub fn new(period: Duration) -> Self {

@@ -29,7 +29,7 @@ pub const MAX_TOPIC_LABELS: usize = 200;
 pub const OTHER_TOPIC: &str = "_other";
 
 /// Tasks known to [`Metrics::task_panicked`] from the start.
-const TASKS: [&str; 3] = ["source", "delivery", "admin"];
+const TASKS: [&str; 3] = ["reader", "delivery", "admin"];
 
 /// librdkafka errors worth a series before they happen.
 const KAFKA_ERRORS: [(&str, ErrorClass); 5] = [

@@ -69,13 +69,13 @@ impl Mapper {
     /// See [`MapError`].
     pub fn map(&mut self, row: &OutboxRow<'_>, committed_at_us: i64, records: &mut Records) -> Result<(), MapError> {
         let config = self.outboxes.get(row.outbox.0);
-        let (Some(config), Some(names)) = (config, self.names.get(row.outbox.0)) else {
+        let (Some(config), Some(names)) = (config, self.names.get(row.outbox.0).cloned()) else {
             return Err(MapError::Row(Error::new(Code::Internal, "row of an outbox that is not configured")));
         };
         let topic = self.routes.route(&config.topic, row).map_err(|e| routing_error(e, row))?;
         let timestamp_ms = timestamp(row, committed_at_us).map_err(MapError::Row)?;
         let (bytes, spans) = (records.bytes.len(), records.headers.len());
-        let written = write_parts(row, names, records);
+        let written = write_parts(row, &names, records);
         let (key, value) = match written.and_then(|parts| ensure_fits(row, &topic, records.bytes.len() - bytes).map(|()| parts)) {
             Ok(parts) => parts,
             Err(error) => {
@@ -94,7 +94,7 @@ impl Mapper {
             timestamp_ms,
             key,
             value,
-            names: Arc::clone(names),
+            names,
             headers: u32::try_from(spans).unwrap_or(u32::MAX),
         });
         Ok(())

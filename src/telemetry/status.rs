@@ -16,7 +16,7 @@ mod facts;
 mod snapshot;
 
 use clock::{AtomicInstant, AtomicTime};
-pub use facts::{Blocked, CheckpointFacts, PositionMode, SinkFacts, SourceFacts};
+pub use facts::{Blocked, CheckpointFacts, SinkFacts, SourceFacts};
 
 /// No tick for this long means that the pipeline hangs. Longer than any wait of it: it ticks once a second when idle.
 pub const TICK_LIMIT: Duration = Duration::from_secs(30);

@@ -131,7 +131,7 @@ async fn the_status_shows_in_the_metrics() {
         host: "db:3306".into(),
         version: "8.4.0".into(),
         server_uuid: String::new(),
-        mode: crate::telemetry::status::PositionMode::Gtid,
+        mode: crate::position::PositionMode::Gtid,
     });
     status.streaming();
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);

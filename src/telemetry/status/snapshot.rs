@@ -1,6 +1,6 @@
 //! The status as JSON, for `GET /status` and `outboxd status`. Field names are an interface.
 
-use super::{Blocked, CheckpointFacts, PositionMode, SinkFacts, SourceFacts, State, Status, SystemTime};
+use super::{Blocked, CheckpointFacts, SinkFacts, SourceFacts, State, Status, SystemTime};
 use crate::config::DeliveryMode;
 use crate::telemetry::metrics::BuildInfo;
 use serde_json::{Value, json};
@@ -64,10 +64,7 @@ fn of_blocked(blocked: &Blocked) -> Value {
 }
 
 fn of_source(source: &SourceFacts) -> Value {
-    let mode = match source.mode {
-        PositionMode::Gtid => "gtid",
-        PositionMode::File => "file",
-    };
+    let mode = source.mode.as_str();
     let host = without_userinfo(&source.host);
     json!({ "host": host, "version": source.version, "server_uuid": source.server_uuid, "mode": mode })
 }

@@ -95,7 +95,7 @@ fn the_snapshot_has_everything_and_no_account() {
         host: "outboxd:hunter2@db:3306".into(),
         version: "8.4.6".into(),
         server_uuid: "3e11fa47-71ca-11e1-9e33-c80aa9429562".into(),
-        mode: PositionMode::Gtid,
+        mode: crate::position::PositionMode::Gtid,
     });
     status.reading(position.clone());
     status.resumed("checkpoint 41");

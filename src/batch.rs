@@ -1,1 +1,83 @@
-//! (empty yet)
+//! Decided source transactions → batches: consecutive whole source transactions with the step that they move the
+//! checkpoint by.
+//!
+//! The reader closes a batch when no further event is waiting or it has grown to [`BATCH_BYTES`]; a Kafka transaction
+//! takes as many batches as are waiting, within `[batch]`. So batching needs no timer: under load groups grow by
+//! themselves while the previous Kafka transaction commits ("natural group commit").
+
+use crate::checkpoint::CheckpointDelta;
+use crate::outbox::SourceTransaction;
+use crate::position::GtidSet;
+use crate::record::Records;
+
+/// A batch is handed on at this size even if more is waiting: small enough to keep the delivery busy meanwhile.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// Consecutive whole source transactions, mapped.
+#[derive(Debug)]
+pub struct Batch {
+    /// Their records in source order; none for a mere progress step.
+    pub records: Records,
+    /// The step over them.
+    pub delta: CheckpointDelta,
+}
+
+/// Collects source transactions into the open batch.
+#[derive(Debug)]
+pub struct Batcher {
+    /// Groups processed before the open batch.
+    from: u64,
+    records: Records,
+    delta: Option<CheckpointDelta>,
+}
+
+impl Batcher {
+    /// `groups`: event groups processed so far (I2).
+    pub fn new(groups: u64) -> Self {
+        Self { from: groups, records: Records::default(), delta: None }
+    }
+
+    /// Where the records of the next source transaction are appended.
+    pub fn records(&mut self) -> &mut Records {
+        &mut self.records
+    }
+
+    /// Adds a decided group; its records, if any, were appended before.
+    pub fn add(&mut self, transaction: &SourceTransaction) {
+        let records = self.records.len() as u64;
+        let delta = self.delta.get_or_insert_with(|| CheckpointDelta {
+            from: self.from,
+            to: self.from,
+            gtids: GtidSet::default(),
+            end: transaction.end.clone(),
+            terminator: transaction.fingerprint.clone(),
+            committed_at_us: transaction.committed_at_us,
+            records,
+        });
+        delta.to += 1;
+        if let Some(gtid) = &transaction.gtid {
+            delta.gtids.insert(gtid);
+        }
+        delta.end = transaction.end.clone();
+        delta.terminator.clone_from(&transaction.fingerprint);
+        delta.committed_at_us = transaction.committed_at_us;
+        delta.records = records;
+    }
+
+    /// Whether records wait to be handed on.
+    pub fn has_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    /// Whether the batch has grown enough.
+    pub fn is_full(&self) -> bool {
+        self.records.weight() >= BATCH_BYTES
+    }
+
+    /// Closes the open batch; `None` if no group was added.
+    pub fn close(&mut self) -> Option<Batch> {
+        let delta = self.delta.take()?;
+        self.from = delta.to;
+        Some(Batch { records: std::mem::take(&mut self.records), delta })
+    }
+}

@@ -1,1 +1,23 @@
-//! (empty yet)
+//! Reading the source: raw binlog events → [`event::BinlogEvent`], a closed enum of what the relay acts on.
+//!
+//! ```text
+//! connect ─▶ server facts ─▶ preflight ─▶ history ─▶ stream ─▶ interpret ─▶ BinlogEvent
+//!            (one query)    ensure_*      rewind one  socket,   pure
+//!                                         and verify  watchdog
+//! ```
+//!
+//! `table`, `rows`, `value` and `jsonb` decode row images; they are pure, never panic on input, and are only ever used
+//! on rows of outbox tables.
+
+pub mod connect;
+pub mod event;
+pub mod history;
+pub mod interpret;
+pub mod jsonb;
+pub mod preflight;
+pub mod rows;
+pub mod server;
+pub mod statement;
+pub mod stream;
+pub mod table;
+pub mod value;

@@ -1,1 +1,198 @@
-//! (empty yet)
+//! Where the relay resumes: one record in a compacted Kafka topic, written in the same Kafka transaction as the records
+//! that it covers.
+//!
+//! # Why this is safe
+//!
+//! - The checkpoint of a batch and the records of the batch commit together or not at all (I4), so the newest committed
+//!   checkpoint names exactly the source transactions whose records are visible.
+//! - It is read only behind a fence (I5): [`Fence`] can only be had from a producer whose `init_transactions` returned,
+//!   and from then on no older producer of this relay can commit anything.
+//! - It only moves forward (I1), from where the last committed one ended (I2): [`Checkpoint::advance`] refuses anything
+//!   else, and each record carries the hash of the one before it.
+
+pub mod codec;
+pub mod store;
+
+use serde::{Deserialize, Serialize};
+
+use crate::binlog::event::Fingerprint;
+use crate::binlog::history::Processed;
+use crate::error::{Code, Error, Result};
+use crate::position::{FilePosition, GtidSet};
+
+/// Proof that every older producer of this relay is shut out. Made by `delivery` when `init_transactions` has returned
+/// (or, at least once, by the documented absence of a fence).
+#[derive(Debug)]
+pub struct Fence(());
+
+impl Fence {
+    pub(crate) fn established() -> Self {
+        Self(())
+    }
+}
+
+/// Who wrote a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Random id of the process.
+    pub instance: String,
+    /// Its host name.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// How many producers the process has had, from 1.
+    pub incarnation: u64,
+    /// When the process started, seconds since the epoch.
+    pub started_at: u64,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "instance {} (pid {} on {})", self.instance, self.pid, self.host)
+    }
+}
+
+/// The source that the position belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceIdentity {
+    /// `mysql`
+    pub flavour: String,
+    /// `@@server_uuid`
+    pub server_uuid: String,
+    /// `@@version`
+    pub server_version: String,
+}
+
+/// What has been processed so far, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Event groups passed since the first start.
+    pub groups: u64,
+    /// Records published since the first start.
+    pub records: u64,
+}
+
+/// The relay's durable state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Relay name.
+    pub relay: String,
+    /// Who wrote it.
+    pub owner: Owner,
+    /// The owner before this one, if it was another process.
+    pub taken_over_from: Option<Owner>,
+    /// Counts the checkpoints of this relay, from 1.
+    pub sequence: u64,
+    /// CRC32 of the encoded checkpoint before this one; 0 for the first.
+    pub previous: u32,
+    /// Kafka cluster that it was written to.
+    pub cluster_id: String,
+    /// Source that it belongs to.
+    pub source: SourceIdentity,
+    /// End of the last processed group.
+    pub position: FilePosition,
+    /// Executed GTID set, in GTID mode.
+    pub executed: Option<GtidSet>,
+    /// Terminator of the last processed group.
+    pub terminator: Option<Fingerprint>,
+    /// Commit time of the last processed group on its origin, microseconds since the epoch.
+    pub committed_at_us: i64,
+    /// Totals.
+    pub counters: Counters,
+    /// Fingerprint of the mapping in force.
+    pub config: String,
+}
+
+/// Which checkpoint: enough to tell two of them apart after an unknown outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointId {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// CRC32 of its encoded form.
+    pub crc32: u32,
+}
+
+/// The step over exactly the groups of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointDelta {
+    /// Groups processed before it.
+    pub from: u64,
+    /// Groups processed after it.
+    pub to: u64,
+    /// GTIDs of its groups.
+    pub gtids: GtidSet,
+    /// End of its last group.
+    pub end: FilePosition,
+    /// Terminator of its last group.
+    pub terminator: Fingerprint,
+    /// Commit time of its last group on its origin, microseconds since the epoch.
+    pub committed_at_us: i64,
+    /// Records made from its groups.
+    pub records: u64,
+}
+
+impl CheckpointDelta {
+    /// Joins the delta that follows directly.
+    ///
+    /// # Errors
+    /// `Internal` if `next` does not begin where this one ends (I2).
+    pub fn join(&mut self, next: Self) -> Result<()> {
+        ensure_follows(self.to, next.from)?;
+        self.gtids.union_with(&next.gtids);
+        let records = self.records + next.records;
+        *self = Self { from: self.from, gtids: std::mem::take(&mut self.gtids), records, ..next };
+        Ok(())
+    }
+}
+
+impl Checkpoint {
+    /// The checkpoint behind `delta`, written by `owner`. `id` is this one's identity.
+    ///
+    /// # Errors
+    /// `Internal` if the delta does not begin here (I1, I2).
+    pub fn advance(&self, id: &CheckpointId, delta: &CheckpointDelta) -> Result<Self> {
+        ensure_follows(self.counters.groups, delta.from)?;
+        let mut next = self.clone();
+        next.sequence = id.sequence + 1;
+        next.previous = id.crc32;
+        if let Some(executed) = &mut next.executed {
+            executed.union_with(&delta.gtids);
+        }
+        next.position = delta.end.clone();
+        next.terminator = Some(delta.terminator.clone());
+        next.committed_at_us = delta.committed_at_us;
+        next.counters = Counters { groups: delta.to, records: self.counters.records + delta.records };
+        Ok(next)
+    }
+
+    /// The same position under a new owner: says who is in charge from now on.
+    #[must_use]
+    pub fn taken_over(&self, id: &CheckpointId, owner: Owner) -> Self {
+        let mut next = self.clone();
+        next.sequence = id.sequence + 1;
+        next.previous = id.crc32;
+        if next.owner.instance != owner.instance {
+            next.taken_over_from = Some(std::mem::replace(&mut next.owner, owner));
+        } else {
+            next.owner = owner;
+        }
+        next
+    }
+
+    /// What history needs to know of it.
+    pub fn processed(&self) -> Processed {
+        Processed {
+            server_uuid: self.source.server_uuid.clone(),
+            position: self.position.clone(),
+            executed: self.executed.clone(),
+            terminator: self.terminator.clone(),
+        }
+    }
+}
+
+fn ensure_follows(ended: u64, begins: u64) -> Result<()> {
+    if ended == begins {
+        return Ok(());
+    }
+    Err(Error::new(Code::Internal, format!("I2: a step begins at group {begins}, the last one ended at {ended}")))
+}

@@ -30,5 +30,9 @@ pub mod backoff;
 pub mod channel;
 pub mod config;
 pub mod error;
+pub mod kafka;
 pub mod shutdown;
 pub mod telemetry;
+
+#[cfg(test)]
+mod docs;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 mod gtid;
 mod gtid_set;
 
-pub use gtid::{Gtid, Sid, Tag};
+pub use gtid::{Gtid, MAX_NUMBER, ParseGtidError, Sid, Tag};
 pub use gtid_set::{GtidSet, Interval};
 
 /// A byte offset in a binlog file. Offsets are ours and 64 bits wide: the event header's `log_pos` wraps at 4 GiB.

@@ -1,1 +1,79 @@
-//! (empty yet)
+//! The composition root: wires the stages and decides nothing. Read [`run_once`] first.
+//!
+//! A run is the unit of recovery: no stage heals itself. Whatever goes wrong ends the run, and [`supervise`] starts
+//! another one from the checkpoint that Kafka holds, or ends the process with the code of the error.
+
+mod read;
+mod start;
+mod supervise;
+
+use std::sync::Arc;
+
+use crate::channel::channel;
+use crate::checkpoint::Owner;
+use crate::checkpoint::store::Store;
+use crate::config::Config;
+use crate::delivery::Memory;
+use crate::delivery::producer::Incarnation;
+use crate::delivery::topics::Catalog;
+use crate::error::{Code, Error, Result};
+use crate::shutdown::Shutdown;
+use crate::telemetry::{Metrics, Status};
+
+pub use supervise::supervise;
+
+/// Largest source transaction held in memory, in units of `batch.max_bytes`.
+const TRANSACTION_LIMIT: usize = 16;
+
+/// What all runs of a process share.
+#[derive(Debug)]
+pub struct Relay {
+    config: Config,
+    /// This process.
+    owner: Owner,
+    /// Start over although the output topics hold records of this source.
+    first_start: bool,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+}
+
+/// One run: fence, load, prove, stream. Ends with `Ok` when drained.
+///
+/// # Errors
+/// The first error of any stage; its code says what `supervise` does about it.
+async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Result<()> {
+    let config = &relay.config;
+    relay.status.starting("connecting to Kafka");
+    let store = Store::open(config, Arc::clone(&relay.metrics)).await?;
+    start::ensure_no_successor(relay, &store, memory).await?;
+
+    relay.status.starting("fencing older producers");
+    let (incarnation, fence) = Incarnation::begin(config, Arc::clone(&relay.metrics)).await?;
+    let found = store.load(&fence).await?;
+    start::ensure_resolved(memory, found.as_ref())?;
+    let catalog = Catalog::new(&config.kafka, Arc::clone(&relay.metrics), Arc::clone(&relay.status))?;
+    catalog.ensure_configured(config.outboxes.iter().map(|outbox| &outbox.topic)).await?;
+
+    relay.status.starting("connecting to MySQL");
+    let begin = start::Beginning { relay, store: &store, catalog: &catalog };
+    let (deliverer, source) = begin.begin(incarnation, found, memory).await?;
+
+    let (sender, receiver) = channel(config.batch.max_bytes.saturating_mul(2));
+    relay.status.attach(sender.gauge());
+    let reader = read::Reader::new(relay, source, catalog, deliverer.last().checkpoint())?;
+    relay.status.streaming();
+    // The reader has a thread of its own to run on; the delivery runs here.
+    let reading = tokio::spawn(reader.run(sender, shutdown.drain.clone()));
+    let stop_reading = reading.abort_handle();
+    let delivered = deliverer.run(receiver, shutdown.abort.clone(), memory).await;
+    if delivered.is_err() || shutdown.abort.is_cancelled() {
+        stop_reading.abort();
+    }
+    let read = reading.await;
+    delivered?;
+    match read {
+        Ok(result) => result,
+        Err(stopped) if stopped.is_cancelled() => Ok(()),
+        Err(panicked) => Err(Error::new(Code::TaskPanicked, "the reader").caused_by(panicked)),
+    }
+}

@@ -63,6 +63,9 @@ catalogue! {
     ConfigInvalid = 1001, Halt, CONFIG, "the configuration has mistakes",
         why "A key that is misspelt or contradictory would be ignored or guessed.",
         fix "Mend each line that is marked; `outboxd validate -c FILE` checks again without starting.";
+    HttpListen = 1002, Halt, CONFIG, "the HTTP address cannot be listened on",
+        why "Without the endpoints nobody would see whether the relay works.",
+        fix "Choose a free address for `http.listen`; another instance on this host may hold it.";
 
     // 20xx source connection
     SourceUnavailable = 2001, Restart, UNAVAILABLE, "MySQL cannot be reached",

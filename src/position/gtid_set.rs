@@ -1,7 +1,12 @@
 //! Exact GTID-set algebra: intervals with holes and tags, never collapsed to a maximum.
+//!
+//! The text form is MySQL's (manual, "GTID Format and Storage", section "GTID Sets").
 
-use super::Sid;
+use super::{Gtid, Sid};
 use std::collections::BTreeMap;
+
+mod intervals;
+mod text;
 
 /// Numbers `first..=last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,28 +17,118 @@ pub struct Interval {
     pub last: u64,
 }
 
+impl Interval {
+    fn is_empty(self) -> bool {
+        self.first > self.last
+    }
+}
+
 /// An exact set of GTIDs. Per source the intervals are sorted, disjoint and not adjacent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GtidSet {
+    /// No entry is empty, so that equal sets compare equal.
     sids: BTreeMap<Sid, Vec<Interval>>,
 }
 
-// Temporary: stands in for the real parser until it lands; knows no tags, no overlaps.
-impl std::str::FromStr for GtidSet {
-    type Err = String;
+impl GtidSet {
+    /// The empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut sids = BTreeMap::new();
-        for element in text.split(',') {
-            let mut parts = element.trim().split(':');
-            let uuid = parts.next().and_then(|part| part.parse().ok()).ok_or("not a server UUID")?;
-            let interval = |part: &str| {
-                let (first, last) = part.split_once('-').unwrap_or((part, part));
-                Some(Interval { first: first.parse().ok()?, last: last.parse().ok()? })
-            };
-            let intervals = parts.map(interval).collect::<Option<Vec<_>>>().ok_or("not an interval")?;
-            sids.insert(Sid { uuid, tag: None }, intervals);
+    /// Adds one GTID. Constant time for the next number of its source, which is nearly every call.
+    pub fn insert(&mut self, gtid: &Gtid) {
+        self.insert_interval(&gtid.sid, Interval { first: gtid.number, last: gtid.number });
+    }
+
+    /// Adds `interval` of one source; an interval that ends before it begins adds nothing.
+    pub fn insert_interval(&mut self, sid: &Sid, interval: Interval) {
+        if interval.is_empty() {
+            return;
         }
-        Ok(Self { sids })
+        match self.sids.get_mut(sid) {
+            Some(present) => intervals::insert(present, interval),
+            None => drop(self.sids.insert(sid.clone(), vec![interval])),
+        }
+    }
+
+    /// Takes one GTID out; whether it was there.
+    pub fn remove(&mut self, gtid: &Gtid) -> bool {
+        let Some(present) = self.sids.get_mut(&gtid.sid) else { return false };
+        let removed = intervals::remove(present, gtid.number);
+        if present.is_empty() {
+            self.sids.remove(&gtid.sid);
+        }
+        removed
+    }
+
+    /// Whether the GTID is in the set.
+    pub fn contains(&self, gtid: &Gtid) -> bool {
+        intervals::contains(self.of(&gtid.sid), gtid.number)
+    }
+
+    /// Whether every GTID of `self` is in `other`.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.sids().all(|(sid, mine)| intervals::subtract(mine, other.of(sid)).is_empty())
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut union = self.clone();
+        union.union_with(other);
+        union
+    }
+
+    /// Adds what is in `other`.
+    pub fn union_with(&mut self, other: &Self) {
+        for (sid, theirs) in other.sids() {
+            match self.sids.get_mut(sid) {
+                Some(mine) => *mine = intervals::union(mine, theirs),
+                None => drop(self.sids.insert(sid.clone(), theirs.to_vec())),
+            }
+        }
+    }
+
+    /// What is in `self` and not in `other` (MySQL's `GTID_SUBTRACT`).
+    #[must_use]
+    pub fn subtract(&self, other: &Self) -> Self {
+        let left = self.sids().map(|(sid, mine)| (sid.clone(), intervals::subtract(mine, other.of(sid))));
+        Self { sids: left.filter(|(_, left)| !left.is_empty()).collect() }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.subtract(&self.subtract(other))
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.sids.is_empty()
+    }
+
+    /// How many GTIDs are in it, `u64::MAX` at most.
+    pub fn count(&self) -> u64 {
+        let intervals = self.sids.values().flatten();
+        intervals.fold(0, |sum: u64, interval| sum.saturating_add((interval.last - interval.first).saturating_add(1)))
+    }
+
+    /// The sources, in order, each with its intervals.
+    pub fn sids(&self) -> impl Iterator<Item = (&Sid, &[Interval])> {
+        self.sids.iter().map(|(sid, intervals)| (sid, intervals.as_slice()))
+    }
+
+    fn of(&self, sid: &Sid) -> &[Interval] {
+        self.sids.get(sid).map_or(&[], Vec::as_slice)
     }
 }
+
+impl Extend<Gtid> for GtidSet {
+    fn extend<I: IntoIterator<Item = Gtid>>(&mut self, gtids: I) {
+        gtids.into_iter().for_each(|gtid| self.insert(&gtid));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! What the relay acts on: a closed enum. Everything else in the log is counted and passed over by `interpret`.
+
+use std::sync::Arc;
+
+use mysql_async::binlog::events::Event;
+use serde::{Deserialize, Serialize};
+
+use super::rows::RowsVersion;
+use super::table::TableMap;
+use crate::position::{FilePosition, Gtid};
+
+/// Index of an `[outbox.NAME]` in configuration order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OutboxId(pub usize);
+
+/// One step of the source.
+#[derive(Debug)]
+pub enum BinlogEvent {
+    /// An event group begins (GTID, ANONYMOUS_GTID).
+    GroupStart(GroupStart),
+    /// `BEGIN`: the group is a transaction, ended by [`BinlogEvent::Terminator`].
+    Begin,
+    /// `XA START`: the group is the prepare of a distributed transaction.
+    XaStart,
+    /// `SAVEPOINT name`
+    Savepoint(Vec<u8>),
+    /// `ROLLBACK TO name`
+    RollbackTo(Vec<u8>),
+    /// Inserted rows of an outbox table, undecoded.
+    Inserted(OutboxRows),
+    /// An UPDATE or DELETE of outbox rows.
+    Changed {
+        /// Which outbox.
+        outbox: OutboxId,
+        /// What was done to its rows.
+        change: RowChange,
+        /// Where the event stands.
+        at: FilePosition,
+    },
+    /// A statement inside a transaction that may have written an outbox table without logging rows.
+    Statement {
+        /// The outbox table named, as `schema.table`.
+        table: String,
+        /// Connection that ran it.
+        thread_id: u32,
+        /// Where the event stands.
+        at: FilePosition,
+    },
+    /// The event group ends.
+    Terminator(Terminator),
+    /// The log goes on in another file; a good moment for a checkpoint.
+    Rotated,
+    /// The server is alive and has nothing new.
+    Heartbeat,
+    /// Nothing to act on.
+    Passed,
+}
+
+/// What was done to existing outbox rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowChange {
+    /// UPDATE, or REPLACE and ON DUPLICATE KEY UPDATE that hit a row.
+    Update,
+    /// DELETE: the tidy outbox.
+    Delete,
+}
+
+/// The head of an event group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStart {
+    /// `None` for an anonymous group.
+    pub gtid: Option<Gtid>,
+    /// Commit time on the origin, microseconds since the epoch (MySQL 8.0.1+; before: the event's seconds).
+    pub committed_at_us: i64,
+    /// Where the group begins.
+    pub start: FilePosition,
+}
+
+/// A WRITE_ROWS event of an outbox table, kept whole until its source transaction is decided.
+#[derive(Debug)]
+pub struct OutboxRows {
+    /// Which outbox.
+    pub outbox: OutboxId,
+    /// The table map of the same event group.
+    pub table: Arc<TableMap>,
+    /// Row event version.
+    pub version: RowsVersion,
+    /// The raw event.
+    pub event: Event,
+    /// Where the event ends (its outer event, if compressed).
+    pub at: FilePosition,
+}
+
+/// The end of an event group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminator {
+    /// How it ends.
+    pub end: GroupEnd,
+    /// Its identity, for "rewind one and verify".
+    pub fingerprint: Fingerprint,
+}
+
+/// How an event group ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupEnd {
+    /// XID, `COMMIT`, or XA one-phase commit.
+    Commit,
+    /// `ROLLBACK`: possible with mixed engines.
+    Rollback,
+    /// XA PREPARE: the outcome stands in a later group.
+    Prepare,
+    /// A statement that is its own group: DDL, XA COMMIT, XA ROLLBACK.
+    Standalone,
+}
+
+/// Everything that identifies one event in the log: the terminator of the last processed group is stored in the
+/// checkpoint and compared at the next start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Binlog file.
+    pub file: Arc<str>,
+    /// Byte offset of the event.
+    pub start: u64,
+    /// Byte offset after it.
+    pub end: u64,
+    /// Event type code.
+    pub event_type: u8,
+    /// Header timestamp, seconds.
+    pub timestamp: u32,
+    /// Server id in the header.
+    pub server_id: u32,
+    /// Event size in bytes.
+    pub size: u32,
+    /// CRC32 of the event; 0 when the server writes none.
+    pub crc32: u32,
+    /// GTID of its group; absent for anonymous groups.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "gtid_text")]
+    pub gtid: Option<Gtid>,
+}
+
+/// A GTID as its text, which is how every tool prints it.
+mod gtid_text {
+    use super::Gtid;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(gtid: &Option<Gtid>, serializer: S) -> Result<S::Ok, S::Error> {
+        match gtid {
+            Some(gtid) => serializer.collect_str(gtid),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gtid>, D::Error> {
+        Option::<String>::deserialize(deserializer)?
+            .map(|text| text.parse().map_err(|e| D::Error::custom(format!("GTID: {e}"))))
+            .transpose()
+    }
+}

@@ -1,0 +1,232 @@
+//! Where to resume, and proof that the log is the one that the checkpoint belongs to: **rewind one and verify**.
+//!
+//! A GTID checkpoint can resume silently with a hole after a reset, a restored backup or a truncated log, once the server
+//! has overtaken it. So the dump begins one group early, and the terminator of that group must be, byte for byte, the
+//! one whose fingerprint the checkpoint holds. Only then does the relay go on.
+
+use std::sync::Arc;
+
+use super::event::{BinlogEvent, Fingerprint, GroupStart};
+use super::server::{PositionMode, Server};
+use crate::config::StartPosition;
+use crate::error::{Code, Error, Result};
+use crate::position::{FilePosition, GtidSet};
+
+/// Offset of the first event in a binlog file, behind the magic number.
+const FIRST_EVENT: u64 = 4;
+
+/// What a checkpoint says about the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Processed {
+    /// `server_uuid` of the server that was read.
+    pub server_uuid: String,
+    /// End of the last processed group.
+    pub position: FilePosition,
+    /// Executed GTID set in GTID mode.
+    pub executed: Option<GtidSet>,
+    /// Terminator of the last processed group; absent until the first one.
+    pub terminator: Option<Fingerprint>,
+}
+
+/// What to ask the server for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Where the dump begins.
+    pub from: DumpFrom,
+    /// The group that is read again and compared, if any.
+    pub rewind: Option<Rewind>,
+}
+
+/// The two forms of a dump request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DumpFrom {
+    /// Everything that is not in this set.
+    Gtid(GtidSet),
+    /// From this event on.
+    File(FilePosition),
+}
+
+/// Where a first start begins, as the position to store in the first checkpoint.
+///
+/// # Errors
+/// `StartPosition`, `PositionPurged`, `CheckpointAhead`.
+pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePosition, Option<GtidSet>)> {
+    let refuse = |what: String| Err(Error::new(Code::StartPosition, what));
+    let oldest = || FilePosition {
+        file: server.logs.first().map(|log| log.name.as_str()).unwrap_or_default().into(),
+        offset: FIRST_EVENT,
+    };
+    match (server.mode(), start) {
+        (PositionMode::Gtid, StartPosition::Now) => Ok((server.end.clone(), Some(server.executed.clone()))),
+        (PositionMode::Gtid, StartPosition::Earliest) => Ok((oldest(), Some(server.purged.clone()))),
+        (PositionMode::Gtid, StartPosition::Gtid(set)) => {
+            ensure_not_ahead(set, server)?;
+            ensure_not_purged(set, server)?;
+            Ok((oldest(), Some(set.clone())))
+        }
+        (PositionMode::Gtid, StartPosition::File { .. }) => {
+            refuse("source.start = \"file:…\" on a server with gtid_mode = ON: use \"gtid:SET\"".into())
+        }
+        (PositionMode::File, StartPosition::Now) => Ok((server.end.clone(), None)),
+        (PositionMode::File, StartPosition::Earliest) => Ok((oldest(), None)),
+        (PositionMode::File, StartPosition::File { name, offset }) => {
+            let position = FilePosition { file: name.as_str().into(), offset: *offset };
+            ensure_in_logs(&position, server)?;
+            Ok((position, None))
+        }
+        (PositionMode::File, StartPosition::Gtid(_)) => {
+            refuse(format!("source.start = \"gtid:…\" on a server with gtid_mode = {}", server.gtid_mode))
+        }
+    }
+}
+
+/// How to resume behind a checkpoint.
+///
+/// # Errors
+/// `PositionMode`, `OtherServer`, `CheckpointAhead`, `PositionPurged`.
+pub fn resume(processed: &Processed, server: &Server) -> Result<Resume> {
+    match (server.mode(), &processed.executed) {
+        (PositionMode::Gtid, Some(executed)) => resume_gtid(processed, executed, server),
+        (PositionMode::File, None) => resume_file(processed, server),
+        (mode, _) => Err(Error::new(
+            Code::PositionMode,
+            format!("the server is in {} mode (gtid_mode = {}), the checkpoint is not", mode.as_str(), server.gtid_mode),
+        )),
+    }
+}
+
+fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Result<Resume> {
+    ensure_not_ahead(executed, server)?;
+    ensure_not_purged(executed, server)?;
+    let everything_new = Resume { from: DumpFrom::Gtid(executed.clone()), rewind: None };
+    let Some(expected) = &processed.terminator else { return Ok(everything_new) };
+    if processed.server_uuid != server.uuid {
+        tracing::warn!(
+            from = processed.server_uuid, to = server.uuid,
+            "another server answers; its GTID set contains the checkpoint, so the relay follows it"
+        );
+        return Ok(everything_new);
+    }
+    let Some(last) = &expected.gtid else {
+        return Err(Error::new(Code::CheckpointUnreadable, "the last group in the checkpoint has no GTID"));
+    };
+    if server.purged.contains(last) {
+        tracing::warn!(gtid = %last, "the last processed group is purged: the source's history cannot be compared, \
+             the GTID sets show that nothing needed is gone");
+        return Ok(everything_new);
+    }
+    let mut requested = executed.clone();
+    requested.remove(last);
+    Ok(Resume { from: DumpFrom::Gtid(requested), rewind: Some(Rewind { expected: expected.clone() }) })
+}
+
+fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
+    if processed.server_uuid != server.uuid {
+        return Err(Error::new(
+            Code::OtherServer,
+            format!("the checkpoint belongs to server_uuid {}, this is {}", processed.server_uuid, server.uuid),
+        ));
+    }
+    ensure_in_logs(&processed.position, server)?;
+    let Some(expected) = &processed.terminator else {
+        return Ok(Resume { from: DumpFrom::File(processed.position.clone()), rewind: None });
+    };
+    let start = FilePosition { file: Arc::clone(&expected.file), offset: expected.start };
+    ensure_in_logs(&start, server)?;
+    Ok(Resume { from: DumpFrom::File(start), rewind: Some(Rewind { expected: expected.clone() }) })
+}
+
+fn ensure_not_ahead(executed: &GtidSet, server: &Server) -> Result<()> {
+    let surplus = executed.subtract(&server.executed);
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::CheckpointAhead,
+        format!("processed but absent from this server: {surplus} ({} transactions)", surplus.count()),
+    ))
+}
+
+fn ensure_not_purged(executed: &GtidSet, server: &Server) -> Result<()> {
+    let missing = server.purged.subtract(executed);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::PositionPurged,
+        format!("needed and purged: {missing} ({} transactions)", missing.count()),
+    ))
+}
+
+fn ensure_in_logs(position: &FilePosition, server: &Server) -> Result<()> {
+    let Some(log) = server.logs.iter().find(|log| log.name == *position.file) else {
+        let oldest = server.logs.first().map(|log| log.name.as_str()).unwrap_or("none");
+        return Err(Error::new(
+            Code::PositionPurged,
+            format!("{} is gone from the server; its oldest log is {oldest}", position.file),
+        ));
+    };
+    if position.offset <= log.size {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::HistoryChanged,
+        format!("the checkpoint is at {position}, but that file has only {} bytes", log.size),
+    ))
+}
+
+/// The comparison of the re-read group. Fed with every event until it is done; rows of that group are dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewind {
+    expected: Fingerprint,
+}
+
+/// What a [`Rewind`] makes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewound {
+    /// Still inside the re-read group: drop the event.
+    Dropped,
+    /// The terminator matched; the next event is new.
+    Verified,
+}
+
+impl Rewind {
+    /// Judges the next event.
+    ///
+    /// # Errors
+    /// `HistoryChanged` if the first group is not the expected one.
+    pub fn check(&self, event: &BinlogEvent) -> Result<Rewound> {
+        match event {
+            BinlogEvent::GroupStart(start) => self.check_start(start),
+            BinlogEvent::Terminator(terminator) if terminator.fingerprint == self.expected => Ok(Rewound::Verified),
+            BinlogEvent::Terminator(terminator) => Err(self.changed(&describe(&terminator.fingerprint))),
+            _ => Ok(Rewound::Dropped),
+        }
+    }
+
+    fn check_start(&self, start: &GroupStart) -> Result<Rewound> {
+        if start.gtid == self.expected.gtid {
+            return Ok(Rewound::Dropped);
+        }
+        let found = start.gtid.as_ref().map_or_else(|| "an anonymous group".to_owned(), ToString::to_string);
+        Err(self.changed(&format!("{found} at {}", start.start)))
+    }
+
+    fn changed(&self, found: &str) -> Error {
+        Error::new(Code::HistoryChanged, format!("expected {}, found {found}", describe(&self.expected)))
+    }
+}
+
+fn describe(fingerprint: &Fingerprint) -> String {
+    format!(
+        "{}:{} (type {}, {} bytes, time {}, server id {}, crc {:08x}, {})",
+        fingerprint.file,
+        fingerprint.start,
+        fingerprint.event_type,
+        fingerprint.size,
+        fingerprint.timestamp,
+        fingerprint.server_id,
+        fingerprint.crc32,
+        fingerprint.gtid.as_ref().map_or_else(|| "anonymous".to_owned(), |gtid| format!("GTID {gtid}")),
+    )
+}

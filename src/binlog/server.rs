@@ -1,0 +1,158 @@
+//! What the server says of itself: identity, settings, logs, GTID sets. Read once after each connect.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use super::connect;
+use crate::error::{Code, Error, Result};
+use crate::position::{FilePosition, GtidSet};
+
+/// How positions are kept, decided by the server's `gtid_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PositionMode {
+    /// `gtid_mode = ON`
+    Gtid,
+    /// Any other: binlog file and offset.
+    File,
+}
+
+impl PositionMode {
+    /// Name in the checkpoint and in `/status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gtid => "gtid",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A binlog file that the server still has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// File name.
+    pub name: String,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// Identity, settings and logs of a server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `@@version`
+    pub version: String,
+    /// `@@server_uuid`
+    pub uuid: String,
+    /// `@@server_id`
+    pub id: u32,
+    /// `@@log_bin`
+    pub log_bin: bool,
+    /// `@@binlog_format`
+    pub binlog_format: String,
+    /// `@@binlog_row_image`
+    pub binlog_row_image: String,
+    /// `@@binlog_row_metadata`
+    pub binlog_row_metadata: String,
+    /// `@@log_replica_updates`
+    pub log_replica_updates: bool,
+    /// `@@binlog_error_action`
+    pub binlog_error_action: String,
+    /// `@@gtid_mode`
+    pub gtid_mode: String,
+    /// `@@gtid_executed`
+    pub executed: GtidSet,
+    /// `@@gtid_purged`
+    pub purged: GtidSet,
+    /// End of the log.
+    pub end: FilePosition,
+    /// `Binlog_Do_DB` of the status: schemas that are logged, if limited.
+    pub do_db: String,
+    /// `Binlog_Ignore_DB` of the status.
+    pub ignore_db: String,
+    /// Oldest first.
+    pub logs: Vec<LogFile>,
+}
+
+const VARIABLES: &str = "SELECT @@version, @@server_uuid, @@server_id, @@log_bin, @@binlog_format, @@binlog_row_image, \
+     @@binlog_row_metadata, @@log_replica_updates, @@binlog_error_action, @@gtid_mode, @@global.gtid_executed, \
+     @@global.gtid_purged";
+
+impl Server {
+    /// Asks the server. Needs REPLICATION CLIENT for the log status.
+    ///
+    /// # Errors
+    /// `SourcePrivilege`, `SourceLost`, `SourceSettings` when the binary log is off.
+    pub async fn read(conn: &mut Conn) -> Result<Self> {
+        let row: Row = first(conn, VARIABLES).await?;
+        let text = |i: usize| row.get::<Option<String>, _>(i).flatten().unwrap_or_default();
+        let number = |i: usize| row.get::<Option<u32>, _>(i).flatten().unwrap_or_default();
+        let set = |i: usize| {
+            text(i).parse::<GtidSet>().map_err(|e| Error::new(Code::SourceLost, format!("GTID set of the server: {e}")))
+        };
+        let log_bin = number(3) == 1;
+        let status = if log_bin { status(conn).await? } else { Status::default() };
+        Ok(Self {
+            version: text(0),
+            uuid: text(1),
+            id: number(2),
+            log_bin,
+            binlog_format: text(4),
+            binlog_row_image: text(5),
+            binlog_row_metadata: text(6),
+            log_replica_updates: number(7) == 1,
+            binlog_error_action: text(8),
+            gtid_mode: text(9),
+            executed: set(10)?,
+            purged: set(11)?,
+            end: FilePosition { file: status.file.as_str().into(), offset: status.offset },
+            do_db: status.do_db,
+            ignore_db: status.ignore_db,
+            logs: if log_bin { logs(conn).await? } else { Vec::new() },
+        })
+    }
+
+    /// How positions are kept on this server.
+    pub fn mode(&self) -> PositionMode {
+        if self.gtid_mode.eq_ignore_ascii_case("ON") { PositionMode::Gtid } else { PositionMode::File }
+    }
+}
+
+#[derive(Default)]
+struct Status {
+    file: String,
+    offset: u64,
+    do_db: String,
+    ignore_db: String,
+}
+
+async fn status(conn: &mut Conn) -> Result<Status> {
+    // MySQL 8.2 renamed the statement; 8.4 removed the old name.
+    let row = match first(conn, "SHOW BINARY LOG STATUS").await {
+        Ok(row) => row,
+        Err(error) if error.code() == Code::SourcePrivilege => return Err(error),
+        Err(_) => first(conn, "SHOW MASTER STATUS").await?,
+    };
+    Ok(Status {
+        file: row.get::<Option<String>, _>(0).flatten().unwrap_or_default(),
+        offset: row.get::<Option<u64>, _>(1).flatten().unwrap_or_default(),
+        do_db: row.get::<Option<String>, _>(2).flatten().unwrap_or_default(),
+        ignore_db: row.get::<Option<String>, _>(3).flatten().unwrap_or_default(),
+    })
+}
+
+async fn logs(conn: &mut Conn) -> Result<Vec<LogFile>> {
+    let rows: Vec<Row> = conn.query("SHOW BINARY LOGS").await.map_err(|e| connect::classify(&e, "SHOW BINARY LOGS"))?;
+    Ok(rows
+        .iter()
+        .map(|row| LogFile {
+            name: row.get::<Option<String>, _>(0).flatten().unwrap_or_default(),
+            size: row.get::<Option<u64>, _>(1).flatten().unwrap_or_default(),
+        })
+        .collect())
+}
+
+async fn first(conn: &mut Conn, statement: &str) -> Result<Row> {
+    conn.query_first(statement)
+        .await
+        .map_err(|e| connect::classify(&e, statement))?
+        .ok_or_else(|| Error::new(Code::SourceLost, format!("{statement}: no answer")))
+}

@@ -1,0 +1,202 @@
+//! What a query event means for event groups, and whether it names an outbox table.
+//!
+//! The server writes the control statements itself, in a fixed form (`BEGIN`, `COMMIT`, ``SAVEPOINT `name` ``, …); only
+//! those are taken apart. Other statements are searched for table names, with false alarms preferred to misses.
+
+/// A query event's role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// `BEGIN`
+    Begin,
+    /// `COMMIT`
+    Commit,
+    /// `ROLLBACK`
+    Rollback,
+    /// `SAVEPOINT name`, unquoted
+    Savepoint(Vec<u8>),
+    /// `ROLLBACK TO [SAVEPOINT] name`, unquoted
+    RollbackTo(Vec<u8>),
+    /// `RELEASE SAVEPOINT name`
+    ReleaseSavepoint,
+    /// `XA START` / `XA BEGIN`
+    XaStart,
+    /// `XA END`
+    XaEnd,
+    /// `XA COMMIT` or `XA ROLLBACK`: a group of its own
+    XaDecision,
+    /// Anything else
+    Other,
+}
+
+/// Classifies the text of a query event.
+pub fn classify(text: &[u8]) -> Statement {
+    let mut words = Words(text);
+    match words.next_upper().as_slice() {
+        b"BEGIN" if words.is_empty() => Statement::Begin,
+        b"COMMIT" if words.is_empty() => Statement::Commit,
+        b"ROLLBACK" if words.is_empty() => Statement::Rollback,
+        b"ROLLBACK" => rollback_to(words),
+        b"SAVEPOINT" => Statement::Savepoint(unquote(words.rest())),
+        b"RELEASE" => Statement::ReleaseSavepoint,
+        b"XA" => match words.next_upper().as_slice() {
+            b"START" | b"BEGIN" => Statement::XaStart,
+            b"END" => Statement::XaEnd,
+            b"COMMIT" | b"ROLLBACK" => Statement::XaDecision,
+            _ => Statement::Other,
+        },
+        _ => Statement::Other,
+    }
+}
+
+fn rollback_to(mut words: Words<'_>) -> Statement {
+    if words.next_upper() != b"TO" {
+        return Statement::Other;
+    }
+    let name = words.rest();
+    let mut after = Words(name);
+    if after.next_upper() == b"SAVEPOINT" && !after.is_empty() {
+        return Statement::RollbackTo(unquote(after.rest()));
+    }
+    Statement::RollbackTo(unquote(name))
+}
+
+/// The outbox table that a logged DML statement may have written: its name stands in the text, or the statement ran
+/// with the outbox's schema as default and is not plainly about other tables.
+pub fn written_table(text: &[u8], schema: &[u8], tables: &[(String, String)]) -> Option<String> {
+    named_table(text, tables).or_else(|| {
+        tables
+            .iter()
+            .find(|(database, _)| database.as_bytes() == schema)
+            .map(|(database, table)| format!("{database}.{table}"))
+    })
+}
+
+/// The outbox table that a DDL statement empties, drops or renames, and the statement's verb.
+pub fn table_statement(text: &[u8], schema: &[u8], tables: &[(String, String)]) -> Option<(String, &'static str)> {
+    let verb = match Words(text).next_upper().as_slice() {
+        b"TRUNCATE" => "TRUNCATE",
+        b"DROP" => "DROP",
+        b"RENAME" => "RENAME",
+        b"ALTER" => "ALTER",
+        _ => return None,
+    };
+    let named = named_table(text, tables)?;
+    let (database, _) = named.split_once('.')?;
+    (database.as_bytes() == schema || contains_word(text, database.as_bytes())).then_some((named, verb))
+}
+
+fn named_table(text: &[u8], tables: &[(String, String)]) -> Option<String> {
+    tables
+        .iter()
+        .find(|(_, table)| contains_word(text, table.as_bytes()))
+        .map(|(database, table)| format!("{database}.{table}"))
+}
+
+/// Whether `word` stands in `text` with no identifier character on either side, whatever its case.
+fn contains_word(text: &[u8], word: &[u8]) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'));
+    !word.is_empty()
+        && text.windows(word.len()).enumerate().any(|(at, window)| {
+            window.eq_ignore_ascii_case(word)
+                && !is_word(at.checked_sub(1).and_then(|before| text.get(before)))
+                && !is_word(text.get(at + word.len()))
+        })
+}
+
+/// Strips backticks (doubled inside) and surrounding space from an identifier.
+fn unquote(name: &[u8]) -> Vec<u8> {
+    let name = name.trim_ascii();
+    match name.strip_prefix(b"`").and_then(|n| n.strip_suffix(b"`")) {
+        None => name.to_vec(),
+        Some(quoted) => {
+            let mut out = Vec::with_capacity(quoted.len());
+            let mut bytes = quoted.iter();
+            while let Some(byte) = bytes.next() {
+                out.push(*byte);
+                if *byte == b'`' {
+                    bytes.next();
+                }
+            }
+            out
+        }
+    }
+}
+
+/// A cursor over the words of a statement; leading comments are skipped.
+struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    fn next_upper(&mut self) -> Vec<u8> {
+        self.skip_space();
+        let end = self.0.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at(end);
+        self.0 = rest;
+        word.to_ascii_uppercase()
+    }
+
+    fn skip_space(&mut self) {
+        loop {
+            self.0 = self.0.trim_ascii_start();
+            let Some(comment) = self.0.strip_prefix(b"/*") else { return };
+            // Version comments (`/*!`) hold code, not remarks.
+            if comment.starts_with(b"!") {
+                return;
+            }
+            let Some(end) = comment.windows(2).position(|pair| pair == b"*/") else { return };
+            self.0 = comment.get(end + 2..).unwrap_or_default();
+        }
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        self.skip_space();
+        self.0
+    }
+
+    fn is_empty(&mut self) -> bool {
+        self.rest().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables() -> Vec<(String, String)> {
+        vec![("shop".into(), "outbox".into())]
+    }
+
+    #[test]
+    fn control_statements_are_recognised_in_the_forms_the_server_writes() {
+        assert_eq!(classify(b"BEGIN"), Statement::Begin);
+        assert_eq!(classify(b"COMMIT"), Statement::Commit);
+        assert_eq!(classify(b"ROLLBACK"), Statement::Rollback);
+        assert_eq!(classify(b"SAVEPOINT `a``b`"), Statement::Savepoint(b"a`b".to_vec()));
+        assert_eq!(classify(b"ROLLBACK TO `s p`"), Statement::RollbackTo(b"s p".to_vec()));
+        assert_eq!(classify(b"rollback to savepoint x"), Statement::RollbackTo(b"x".to_vec()));
+        assert_eq!(classify(b"ROLLBACK TO `savepoint`"), Statement::RollbackTo(b"savepoint".to_vec()));
+        assert_eq!(classify(b"XA START X'61',X'',1"), Statement::XaStart);
+        assert_eq!(classify(b"XA END X'61',X'',1"), Statement::XaEnd);
+        assert_eq!(classify(b"XA COMMIT X'61',X'',1"), Statement::XaDecision);
+        assert_eq!(classify(b"/* ApplicationName=x */ BEGIN"), Statement::Begin);
+        assert_eq!(classify(b"BEGINNING"), Statement::Other);
+        assert_eq!(classify(b"CREATE TABLE t (a INT)"), Statement::Other);
+    }
+
+    #[test]
+    fn a_statement_that_may_write_an_outbox_is_found() {
+        let named = Some("shop.outbox".to_string());
+        assert_eq!(written_table(b"INSERT INTO outbox VALUES (1)", b"other", &tables()), named);
+        assert_eq!(written_table(b"insert into SHOP.`Outbox` values (1)", b"", &tables()), named);
+        assert_eq!(written_table(b"CALL p()", b"shop", &tables()), named);
+        assert_eq!(written_table(b"INSERT INTO heartbeat VALUES (1)", b"mysql", &tables()), None);
+        assert_eq!(written_table(b"INSERT INTO my_outbox VALUES (1)", b"other", &tables()), None);
+    }
+
+    #[test]
+    fn statements_that_change_an_outbox_table_are_named() {
+        let found = Some(("shop.outbox".to_string(), "TRUNCATE"));
+        assert_eq!(table_statement(b"TRUNCATE TABLE outbox", b"shop", &tables()), found);
+        assert_eq!(table_statement(b"TRUNCATE TABLE outbox", b"other", &tables()), None);
+        assert_eq!(table_statement(b"INSERT INTO outbox VALUES (1)", b"shop", &tables()), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! The checkpoint's stored form: versioned JSON. A golden file per released version keeps it readable for good.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Checkpoint, CheckpointId, Counters, Owner, SourceIdentity};
+use crate::binlog::event::Fingerprint;
+use crate::error::{Code, Error, Result};
+use crate::position::{FilePosition, GtidSet};
+
+/// The format that this binary writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    relay: String,
+    owner: Owner,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken_over_from: Option<Owner>,
+    sequence: u64,
+    previous: u32,
+    cluster_id: String,
+    source: SourceIdentity,
+    file: String,
+    offset: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    executed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terminator: Option<Fingerprint>,
+    committed_at_us: i64,
+    counters: Counters,
+    config: String,
+}
+
+/// Just enough to tell a newer format from a damaged record.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
+/// Encodes a checkpoint; its identity comes along.
+///
+/// # Errors
+/// `Internal`: the types have no value that JSON cannot hold.
+pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, CheckpointId)> {
+    let stored = Stored {
+        format: FORMAT,
+        relay: checkpoint.relay.clone(),
+        owner: checkpoint.owner.clone(),
+        taken_over_from: checkpoint.taken_over_from.clone(),
+        sequence: checkpoint.sequence,
+        previous: checkpoint.previous,
+        cluster_id: checkpoint.cluster_id.clone(),
+        source: checkpoint.source.clone(),
+        file: checkpoint.position.file.to_string(),
+        offset: checkpoint.position.offset,
+        executed: checkpoint.executed.as_ref().map(ToString::to_string),
+        terminator: checkpoint.terminator.clone(),
+        committed_at_us: checkpoint.committed_at_us,
+        counters: checkpoint.counters.clone(),
+        config: checkpoint.config.clone(),
+    };
+    let bytes = serde_json::to_vec(&stored)
+        .map_err(|e| Error::new(Code::Internal, "checkpoint does not encode").caused_by(e))?;
+    let id = CheckpointId { sequence: checkpoint.sequence, crc32: crc32fast::hash(&bytes) };
+    Ok((bytes, id))
+}
+
+/// Decodes a stored checkpoint.
+///
+/// # Errors
+/// `CheckpointUnreadable` for a newer format or a damaged record.
+pub fn decode(bytes: &[u8]) -> Result<(Checkpoint, CheckpointId)> {
+    let damaged = |e: String| Error::new(Code::CheckpointUnreadable, format!("the checkpoint record is damaged: {e}"));
+    let Versioned { format } = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+    if format > FORMAT {
+        return Err(Error::new(
+            Code::CheckpointUnreadable,
+            format!("the checkpoint has format {format}; this binary reads up to {FORMAT}"),
+        ));
+    }
+    let stored: Stored = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+    let executed = stored
+        .executed
+        .map(|text| text.parse::<GtidSet>())
+        .transpose()
+        .map_err(|e| damaged(format!("executed GTID set: {e}")))?;
+    let id = CheckpointId { sequence: stored.sequence, crc32: crc32fast::hash(bytes) };
+    let checkpoint = Checkpoint {
+        relay: stored.relay,
+        owner: stored.owner,
+        taken_over_from: stored.taken_over_from,
+        sequence: stored.sequence,
+        previous: stored.previous,
+        cluster_id: stored.cluster_id,
+        source: stored.source,
+        position: FilePosition { file: stored.file.as_str().into(), offset: stored.offset },
+        executed,
+        terminator: stored.terminator,
+        committed_at_us: stored.committed_at_us,
+        counters: stored.counters,
+        config: stored.config,
+    };
+    Ok((checkpoint, id))
+}

@@ -1,0 +1,325 @@
+//! The checkpoint topic: created compacted, verified, read behind the fence.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{Checkpoint, CheckpointId, Fence, codec};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::record::partition;
+use crate::telemetry::Metrics;
+
+/// Partitions of a checkpoint topic that we create: relays of different names rarely share one.
+const PARTITIONS: i32 = 16;
+
+/// How far back from the end the first look goes. Most often the newest checkpoint is among these.
+const FIRST_WINDOW: i64 = 64;
+
+/// How long the last stable offset may stay behind before a foreign open transaction is reported. Above our own
+/// transaction timeout, because an older producer of ours may have left one open.
+const BLOCKED_AFTER: Duration = Duration::from_secs(75);
+
+type Found = Option<(Checkpoint, CheckpointId)>;
+
+/// The relay's place in the checkpoint topic.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: ClientConfig,
+    relay: String,
+    topic: String,
+    partition: i32,
+    partitions: i32,
+    cluster_id: String,
+    metrics: Arc<Metrics>,
+}
+
+impl Store {
+    /// Creates the topic if it is missing, and checks that Kafka will never delete its newest record.
+    ///
+    /// # Errors
+    /// `KafkaUnavailable`, `KafkaAcl`, `TopicCreate`, `CheckpointTopic`.
+    pub async fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
+        let client = kafka::base_config(&config.kafka);
+        let admin: AdminClient<LogContext> = client
+            .create_with_context(LogContext::new(Arc::clone(&metrics)))
+            .map_err(|e| kafka::error(&e, "creating a Kafka client"))?;
+        let topic = config.kafka.checkpoint_topic.clone();
+        let admin = Arc::new(admin);
+        let (partitions, cluster_id) = match describe(&admin, &topic).await? {
+            (Some(partitions), cluster) => (partitions, cluster),
+            (None, _) => {
+                create(&admin, &topic, config.kafka.replication_factor).await?;
+                wait_for_topic(&admin, &topic).await?
+            }
+        };
+        ensure_compacted(&admin, &topic).await?;
+        let partition = match config.kafka.checkpoint_partition {
+            Some(partition) if partition < partitions => partition,
+            Some(partition) => {
+                return Err(Error::new(
+                    Code::CheckpointTopic,
+                    format!("kafka.checkpoint_partition = {partition}, but {topic} has {partitions} partitions"),
+                ));
+            }
+            None => default_partition(&config.name, partitions),
+        };
+        let relay = config.name.clone();
+        Ok(Self {
+            inner: Arc::new(Inner { config: client, relay, topic, partition, partitions, cluster_id, metrics }),
+        })
+    }
+
+    /// Topic name.
+    pub fn topic(&self) -> &str {
+        &self.inner.topic
+    }
+
+    /// Partition of this relay.
+    pub fn partition(&self) -> i32 {
+        self.inner.partition
+    }
+
+    /// Id of the Kafka cluster.
+    pub fn cluster_id(&self) -> &str {
+        &self.inner.cluster_id
+    }
+
+    /// The newest committed checkpoint. The fence says that nobody else can add one meanwhile.
+    ///
+    /// # Errors
+    /// `CheckpointBlocked` while a foreign transaction hides the end of the partition, `CheckpointElsewhere`,
+    /// `CheckpointUnreadable`, `KafkaUnavailable`.
+    pub async fn load(&self, _fence: &Fence) -> Result<Found> {
+        let inner = Arc::clone(&self.inner);
+        kafka::blocking(move || inner.load()).await
+    }
+
+    /// The newest checkpoint as it is now, without a fence: to learn who writes, never where to resume.
+    ///
+    /// # Errors
+    /// `KafkaUnavailable`, `CheckpointUnreadable`.
+    pub async fn peek(&self) -> Result<Found> {
+        let inner = Arc::clone(&self.inner);
+        kafka::blocking(move || {
+            let end = inner.watermarks(&inner.reader("read_committed")?, inner.partition)?.1;
+            inner.newest(inner.partition, end)
+        })
+        .await
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({}/{})", self.inner.topic, self.inner.partition)
+    }
+}
+
+/// The partition of a relay by its name, as a Java producer would choose it for that key.
+fn default_partition(relay: &str, partitions: i32) -> i32 {
+    let count = u32::try_from(partitions).ok().and_then(NonZeroU32::new);
+    count.map_or(0, |n| partition::partition(relay.as_bytes(), n))
+}
+
+impl Inner {
+    fn load(&self) -> Result<Found> {
+        // Sampled behind the fence: everything that an older producer of ours wrote lies below it.
+        let end = self.watermarks(&self.reader("read_uncommitted")?, self.partition)?.1;
+        self.wait_until_stable(end)?;
+        if let Some(found) = self.newest(self.partition, end)? {
+            return Ok(Some(found));
+        }
+        self.ensure_not_elsewhere()?;
+        Ok(None)
+    }
+
+    /// Waits until everything below `end` is decided.
+    fn wait_until_stable(&self, end: i64) -> Result<()> {
+        let committed = self.reader("read_committed")?;
+        let deadline = Instant::now() + BLOCKED_AFTER;
+        loop {
+            let stable = self.watermarks(&committed, self.partition)?.1;
+            if stable >= end {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::new(
+                    Code::CheckpointBlocked,
+                    format!("{}/{}: stable up to {stable}, written up to {end}", self.topic, self.partition),
+                ));
+            }
+            // Polling an empty assignment is librdkafka's way to wait while serving its queue.
+            committed.poll(Duration::from_millis(20));
+        }
+    }
+
+    /// The newest record of our key below `end`: backwards in growing windows, since any window that ends at `end` and
+    /// holds one of ours holds the newest.
+    fn newest(&self, partition: i32, end: i64) -> Result<Found> {
+        let low = self.watermarks(&self.reader("read_uncommitted")?, partition)?.0;
+        let mut window = FIRST_WINDOW;
+        let mut start = end;
+        while start > low {
+            start = (end - window).max(low);
+            if let Some(bytes) = self.scan(partition, start, end)? {
+                return codec::decode(&bytes).map(Some);
+            }
+            window *= 16;
+        }
+        Ok(None)
+    }
+
+    /// The last record of our key in `start..end`. Everything below `end` is decided, so the end of the partition comes.
+    fn scan(&self, partition: i32, start: i64, end: i64) -> Result<Option<Vec<u8>>> {
+        let consumer = self.reader("read_committed")?;
+        let mut assignment = TopicPartitionList::new();
+        assignment
+            .add_partition_offset(&self.topic, partition, Offset::Offset(start))
+            .and_then(|()| consumer.assign(&assignment))
+            .map_err(|e| kafka::error(&e, self.reading(partition)))?;
+        let mut newest = None;
+        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
+        while Instant::now() < deadline {
+            match consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                Some(Ok(record)) => {
+                    deadline = Instant::now() + REQUEST_TIMEOUT;
+                    if record.offset() < end && record.key() == Some(self.relay.as_bytes()) {
+                        newest = record.payload().map(<[u8]>::to_vec);
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(newest),
+                Some(Err(e)) if e.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {}
+                Some(Err(e)) => return Err(kafka::error(&e, self.reading(partition))),
+            }
+        }
+        // A slow broker is no empty topic.
+        Err(Error::new(Code::KafkaUnavailable, self.reading(partition)))
+    }
+
+    /// Our key in another partition means that the partition count was changed.
+    fn ensure_not_elsewhere(&self) -> Result<()> {
+        for partition in (0..self.partitions).filter(|p| *p != self.partition) {
+            let end = self.watermarks(&self.reader("read_committed")?, partition)?.1;
+            if self.newest(partition, end)?.is_some() {
+                return Err(Error::new(
+                    Code::CheckpointElsewhere,
+                    format!("the checkpoint of \"{}\" is in {}/{partition}", self.relay, self.topic),
+                )
+                .with_fix(format!("set kafka.checkpoint_partition = {partition}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn watermarks(&self, client: &BaseConsumer<LogContext>, partition: i32) -> Result<(i64, i64)> {
+        client
+            .fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)
+            .map_err(|e| kafka::error(&e, self.reading(partition)))
+    }
+
+    fn reader(&self, isolation: &str) -> Result<BaseConsumer<LogContext>> {
+        let mut config = self.config.clone();
+        config
+            .set("group.id", format!("outboxd.{}", self.relay))
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest")
+            .set("fetch.wait.max.ms", "10")
+            .set("isolation.level", isolation);
+        config
+            .create_with_context(LogContext::new(Arc::clone(&self.metrics)))
+            .map_err(|e| kafka::error(&e, "creating a Kafka consumer"))
+    }
+
+    fn reading(&self, partition: i32) -> String {
+        format!("reading the checkpoint from {}/{partition}", self.topic)
+    }
+}
+
+/// Partition count of a topic, `None` if it does not exist, and the cluster's id.
+async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(Option<i32>, String)> {
+    let (admin, topic) = (Arc::clone(admin), topic.to_owned());
+    kafka::blocking(move || {
+        // All topics: asking for one by name may create it.
+        let metadata = admin
+            .inner()
+            .fetch_metadata(None, REQUEST_TIMEOUT)
+            .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
+        let partitions = metadata
+            .topics()
+            .iter()
+            .find(|t| t.name() == topic && !t.partitions().is_empty())
+            .and_then(|t| i32::try_from(t.partitions().len()).ok());
+        Ok((partitions, admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).unwrap_or_default()))
+    })
+    .await
+}
+
+async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor: i32) -> Result<()> {
+    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(replication_factor))
+        .set("cleanup.policy", "compact")
+        // Small segments, so that a start reads little: the active one is never compacted.
+        .set("segment.bytes", "16777216")
+        .set("min.cleanable.dirty.ratio", "0.1");
+    let refused = |e: String| Error::new(Code::TopicCreate, format!("creating topic {topic}")).caused_by(e);
+    let results = admin.create_topics([&new], &AdminOptions::new()).await.map_err(|e| refused(e.to_string()))?;
+    match results.into_iter().next() {
+        Some(Ok(_)) => {
+            tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
+            Ok(())
+        }
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+        Some(Err((_, code))) => Err(refused(code.to_string())),
+        None => Err(refused("no answer".into())),
+    }
+}
+
+async fn wait_for_topic(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(i32, String)> {
+    let deadline = tokio::time::Instant::now() + REQUEST_TIMEOUT;
+    let mut retry = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        retry.tick().await;
+        if let (Some(partitions), cluster) = describe(admin, topic).await? {
+            return Ok((partitions, cluster));
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Error::new(Code::TopicCreate, format!("topic {topic} was created but does not appear")));
+        }
+    }
+}
+
+async fn ensure_compacted(admin: &AdminClient<LogContext>, topic: &str) -> Result<()> {
+    let asked = admin
+        .describe_configs([&ResourceSpecifier::Topic(topic)], &AdminOptions::new())
+        .await
+        .map_err(|e| kafka::error(&e, format!("describing topic {topic}")))?;
+    let policy = match asked.into_iter().next() {
+        Some(Ok(resource)) => resource.get("cleanup.policy").and_then(|entry| entry.value.clone()),
+        Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+            tracing::warn!(topic, "not allowed to describe the checkpoint topic: its cleanup.policy is not verified");
+            return Ok(());
+        }
+        Some(Err(code)) => return Err(Error::new(kafka::code_of(code), format!("describing topic {topic}: {code}"))),
+        None => None,
+    };
+    match policy.as_deref() {
+        Some("compact") | None => Ok(()),
+        Some(other) => Err(Error::new(
+            Code::CheckpointTopic,
+            format!("topic {topic} has cleanup.policy={other} (needed: compact)"),
+        )),
+    }
+}

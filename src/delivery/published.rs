@@ -1,0 +1,137 @@
+//! Whether the output topics already hold records of this source: then a missing checkpoint is an accident, not a first
+//! start.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::binlog::server::{PositionMode, Server};
+use crate::config::{Config, TopicPart, TopicTemplate};
+use crate::error::{Code, Error, Result};
+use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::position::{Gtid, GtidSet};
+use crate::record::headers::SOURCE;
+use crate::telemetry::Metrics;
+
+/// How many offsets at the end of each partition are looked at; some are markers of transactions.
+const TAIL: i64 = 32;
+
+/// Refuses if a record at the end of an output topic was made from this source.
+///
+/// # Errors
+/// `CheckpointMissing`, `KafkaUnavailable`.
+pub async fn ensure_none(config: &Config, server: &Server, metrics: Arc<Metrics>) -> Result<()> {
+    let scan = Scan {
+        client: kafka::base_config(&config.kafka),
+        templates: config.outboxes.iter().map(|outbox| outbox.topic.clone()).collect(),
+        checkpoint_topic: config.kafka.checkpoint_topic.clone(),
+        relay: config.name.clone(),
+        executed: (server.mode() == PositionMode::Gtid).then(|| server.executed.clone()),
+        metrics,
+    };
+    kafka::blocking(move || scan.ensure_none()).await
+}
+
+struct Scan {
+    client: rdkafka::ClientConfig,
+    templates: Vec<TopicTemplate>,
+    checkpoint_topic: String,
+    relay: String,
+    /// Executed GTID set of the source, in GTID mode.
+    executed: Option<GtidSet>,
+    metrics: Arc<Metrics>,
+}
+
+impl Scan {
+    fn ensure_none(&self) -> Result<()> {
+        let consumer: BaseConsumer<LogContext> = self
+            .client
+            .clone()
+            .set("group.id", format!("outboxd.{}", self.relay))
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("isolation.level", "read_committed")
+            .create_with_context(LogContext::new(Arc::clone(&self.metrics)))
+            .map_err(|e| kafka::error(&e, "creating a Kafka consumer"))?;
+        let metadata = consumer
+            .fetch_metadata(None, REQUEST_TIMEOUT)
+            .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
+        let topics = metadata.topics().iter().filter(|topic| self.is_output(topic.name()));
+        for topic in topics {
+            for partition in topic.partitions() {
+                self.ensure_tail_is_foreign(&consumer, topic.name(), partition.id())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_output(&self, topic: &str) -> bool {
+        topic != self.checkpoint_topic && !topic.starts_with("__") && self.templates.iter().any(|t| matches(t, topic))
+    }
+
+    fn ensure_tail_is_foreign(&self, consumer: &BaseConsumer<LogContext>, topic: &str, partition: i32) -> Result<()> {
+        let reading = || format!("reading the end of {topic}/{partition}");
+        let (low, high) = consumer
+            .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
+            .map_err(|e| kafka::error(&e, reading()))?;
+        if low == high {
+            return Ok(());
+        }
+        let mut assignment = TopicPartitionList::new();
+        assignment
+            .add_partition_offset(topic, partition, Offset::Offset((high - TAIL).max(low)))
+            .and_then(|()| consumer.assign(&assignment))
+            .map_err(|e| kafka::error(&e, reading()))?;
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        while Instant::now() < deadline {
+            match consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                Some(Ok(record)) => self.ensure_foreign(&record)?,
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(e)) => return Err(kafka::error(&e, reading())),
+            }
+        }
+        Err(Error::new(Code::KafkaUnavailable, reading()))
+    }
+
+    fn ensure_foreign(&self, record: &BorrowedMessage<'_>) -> Result<()> {
+        let Some(source) = source_header(record) else { return Ok(()) };
+        let position = source.rsplit_once('#').map_or(source.as_str(), |(position, _)| position);
+        let ours = match (&self.executed, position.parse::<Gtid>()) {
+            (Some(executed), Ok(gtid)) => executed.contains(&gtid),
+            // A file position says nothing about which server wrote it: caution.
+            (None, Err(_)) => true,
+            _ => false,
+        };
+        if !ours {
+            return Ok(());
+        }
+        let place = format!("{}/{} at offset {}", record.topic(), record.partition(), record.offset());
+        Err(Error::new(
+            Code::CheckpointMissing,
+            format!("no checkpoint for \"{}\", but {place} holds a record of this source, {position}", self.relay),
+        ))
+    }
+}
+
+fn source_header(record: &BorrowedMessage<'_>) -> Option<String> {
+    let headers = record.headers()?;
+    let header = headers.iter().find(|header| header.key.as_bytes() == SOURCE.to_bytes())?;
+    Some(String::from_utf8_lossy(header.value?).into_owned())
+}
+
+/// Whether a template can have made this topic name: its literal start and end fit.
+fn matches(template: &TopicTemplate, topic: &str) -> bool {
+    let literal = |part: Option<&TopicPart>| match part {
+        Some(TopicPart::Literal(text)) => text.clone(),
+        _ => String::new(),
+    };
+    if let [TopicPart::Literal(name)] = template.0.as_slice() {
+        return name == topic;
+    }
+    topic.starts_with(&literal(template.0.first())) && topic.ends_with(&literal(template.0.last()))
+}

@@ -1,0 +1,184 @@
+//! Output topics: looked up before the first record, created only on request, never by accident.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::config::{KafkaConfig, TopicPart, TopicTemplate};
+use crate::error::{Code, Error, Result};
+use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::record::{Topic, TopicId};
+use crate::telemetry::{Metrics, Status};
+
+/// `max.message.bytes` when the topic's may not be read: the broker's default.
+const DEFAULT_MAX_RECORD: usize = 1_048_588;
+
+/// How often a missing topic is looked for.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The topics of this run, by [`TopicId`].
+#[derive(Debug, Default)]
+pub struct TopicNames(RwLock<Vec<Arc<str>>>);
+
+impl TopicNames {
+    /// The name behind an id.
+    pub fn get(&self, index: usize) -> Option<Arc<str>> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(index).cloned()
+    }
+
+    fn add(&self, name: &str) -> TopicId {
+        let mut names = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        names.push(name.into());
+        TopicId(u32::try_from(names.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+/// Looks topics up.
+pub struct Catalog {
+    admin: Arc<AdminClient<LogContext>>,
+    config: KafkaConfig,
+    names: Arc<TopicNames>,
+    status: Arc<Status>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// Opens a client for metadata.
+    ///
+    /// # Errors
+    /// `KafkaConfig`.
+    pub fn new(config: &KafkaConfig, metrics: Arc<Metrics>, status: Arc<Status>) -> Result<Self> {
+        let admin = kafka::base_config(config)
+            .create_with_context(LogContext::new(metrics))
+            .map_err(|e| kafka::error(&e, "creating a Kafka client"))?;
+        Ok(Self { admin: Arc::new(admin), config: config.clone(), names: Arc::default(), status })
+    }
+
+    /// Names by id, for the delivery.
+    pub fn names(&self) -> Arc<TopicNames> {
+        Arc::clone(&self.names)
+    }
+
+    /// Checks the topics that are named in the configuration, so that a mistake shows at start.
+    ///
+    /// # Errors
+    /// `TopicMissing` unless topics may be created.
+    pub async fn ensure_configured<'a>(&self, templates: impl Iterator<Item = &'a TopicTemplate>) -> Result<()> {
+        for name in templates.filter_map(literal) {
+            if self.partitions(&name).await?.is_none() && !self.config.create_topics {
+                return Err(Error::new(Code::TopicMissing, format!("topic {name} does not exist")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything routing needs of a topic; waits, in a visible state, until it exists.
+    ///
+    /// # Errors
+    /// `TopicName` for the checkpoint topic, `TopicCreate`, `KafkaUnavailable`, `KafkaAcl`.
+    pub async fn resolve(&self, name: &str) -> Result<Topic> {
+        if name == self.config.checkpoint_topic {
+            return Err(Error::new(Code::TopicName, format!("a row names {name}, the checkpoint topic")));
+        }
+        let partitions = self.wait_for(name).await?;
+        let max_record_bytes = self.max_record_bytes(name).await?;
+        let id = self.names.add(name);
+        tracing::info!(topic = name, partitions, max_record_bytes, "output topic");
+        Ok(Topic { id, partitions, max_record_bytes })
+    }
+
+    async fn wait_for(&self, name: &str) -> Result<NonZeroU32> {
+        let mut retry = tokio::time::interval(RETRY);
+        let mut waiting = false;
+        loop {
+            if let Some(partitions) = self.partitions(name).await? {
+                if waiting {
+                    self.status.streaming();
+                }
+                return Ok(partitions);
+            }
+            if self.config.create_topics {
+                self.create(name).await?;
+            } else if !waiting {
+                waiting = true;
+                let missing = Error::new(Code::TopicMissing, format!("waiting for topic {name}, which a row names"));
+                tracing::warn!(topic = name, code = %missing.code(), "output topic does not exist; waiting for it");
+                self.status.stalled(&missing);
+            }
+            self.status.tick();
+            if self.partitions(name).await?.is_none() {
+                retry.tick().await;
+            }
+        }
+    }
+
+    async fn partitions(&self, name: &str) -> Result<Option<NonZeroU32>> {
+        let (admin, name) = (Arc::clone(&self.admin), name.to_owned());
+        kafka::blocking(move || {
+            // All topics: asking for one by name may create it.
+            let metadata = admin
+                .inner()
+                .fetch_metadata(None, REQUEST_TIMEOUT)
+                .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
+            let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+            Ok(topic.and_then(|topic| u32::try_from(topic.partitions().len()).ok()).and_then(NonZeroU32::new))
+        })
+        .await
+    }
+
+    async fn create(&self, name: &str) -> Result<()> {
+        let replication = TopicReplication::Fixed(self.config.replication_factor);
+        let refused = |e: String| Error::new(Code::TopicCreate, format!("creating topic {name}")).caused_by(e);
+        let results = self
+            .admin
+            .create_topics([&NewTopic::new(name, self.config.partitions, replication)], &AdminOptions::new())
+            .await
+            .map_err(|e| refused(e.to_string()))?;
+        match results.into_iter().next() {
+            Some(Ok(_)) => {
+                tracing::info!(topic = name, partitions = self.config.partitions, "output topic created");
+                Ok(())
+            }
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => Err(refused(code.to_string())),
+            None => Err(refused("no answer".into())),
+        }
+    }
+
+    async fn max_record_bytes(&self, name: &str) -> Result<usize> {
+        let described = self
+            .admin
+            .describe_configs([&ResourceSpecifier::Topic(name)], &AdminOptions::new())
+            .await
+            .map_err(|e| kafka::error(&e, format!("describing topic {name}")))?;
+        let limit = described
+            .into_iter()
+            .filter_map(std::result::Result::ok)
+            .find_map(|resource| resource.get("max.message.bytes").and_then(|entry| entry.value.clone()))
+            .and_then(|value| value.parse().ok());
+        Ok(limit.unwrap_or_else(|| {
+            tracing::warn!(topic = name, limit = DEFAULT_MAX_RECORD, "max.message.bytes is unknown; assuming the default");
+            DEFAULT_MAX_RECORD
+        }))
+    }
+}
+
+/// The topic of a template without fields.
+fn literal(template: &TopicTemplate) -> Option<String> {
+    template
+        .0
+        .iter()
+        .map(|part| match part {
+            TopicPart::Literal(text) => Some(text.as_str()),
+            TopicPart::AggregateType | TopicPart::EventType => None,
+        })
+        .collect()
+}

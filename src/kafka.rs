@@ -1,0 +1,108 @@
+//! What every Kafka client of ours shares: base configuration, folded logs, and what an error means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::config::KafkaConfig;
+use crate::error::{Code, Error, Result};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ErrorClass;
+use crate::telemetry::logging::Repeats;
+
+/// Longest wait for one answer of the cluster: metadata, watermarks, topic creation.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Settings for every client: brokers, then the operator's own properties.
+pub fn base_config(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("bootstrap.servers", config.brokers.join(","))
+        .set("client.id", "outboxd")
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.max.ms", "2000")
+        // KIP-714 pushes client metrics to brokers that ask; ours are scraped.
+        .set("enable.metrics.push", "false");
+    for (key, value) in &config.librdkafka {
+        client.set(key, value);
+    }
+    client
+}
+
+/// Receives librdkafka's logs and errors: one line for a state, not one for each attempt.
+#[derive(Debug)]
+pub struct LogContext {
+    repeats: Repeats,
+    metrics: Arc<Metrics>,
+}
+
+impl LogContext {
+    /// Counts errors in `metrics`.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { repeats: Repeats::default(), metrics }
+    }
+}
+
+impl ClientContext for LogContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // librdkafka reports the same outage at error, warning and info level; its errors come through `error` as well.
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(target: "librdkafka", facility, "{message}");
+            }
+            _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+        self.metrics.kafka_error(&code, ErrorClass::Retriable);
+        if let Some(times) = self.repeats.admit(&code) {
+            tracing::warn!(target: "librdkafka", code, times, "kafka client: {reason}");
+        }
+    }
+}
+
+/// The catalogue's code for a client error.
+pub fn code(error: &KafkaError) -> Code {
+    if matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)) {
+        return Code::KafkaConfig;
+    }
+    error.rdkafka_error_code().map_or(Code::KafkaUnavailable, code_of)
+}
+
+/// The catalogue's code for a librdkafka or broker error code.
+pub fn code_of(code: RDKafkaErrorCode) -> Code {
+    match code {
+        RDKafkaErrorCode::Authentication
+        | RDKafkaErrorCode::SaslAuthenticationFailed
+        | RDKafkaErrorCode::SSL
+        | RDKafkaErrorCode::UnsupportedSASLMechanism => Code::KafkaAuth,
+        RDKafkaErrorCode::TopicAuthorizationFailed
+        | RDKafkaErrorCode::GroupAuthorizationFailed
+        | RDKafkaErrorCode::ClusterAuthorizationFailed
+        | RDKafkaErrorCode::TransactionalIdAuthorizationFailed => Code::KafkaAcl,
+        RDKafkaErrorCode::InvalidTransactionTimeout => Code::TransactionTimeout,
+        RDKafkaErrorCode::MessageSizeTooLarge => Code::RecordTooLarge,
+        _ => Code::KafkaUnavailable,
+    }
+}
+
+/// Wraps a client error; `context` says what was tried.
+pub fn error(error: &KafkaError, context: impl Into<String>) -> Error {
+    Error::new(code(error), context).caused_by(error.to_string())
+}
+
+/// Runs a blocking librdkafka call on a thread where it may block.
+///
+/// # Errors
+/// What the call returns; `TaskPanicked` if it panicked.
+pub async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(|e| Error::new(Code::TaskPanicked, "a blocking Kafka call").caused_by(e))?
+}

@@ -1,0 +1,207 @@
+//! Committed row events → [`OutboxRow`]: the configured columns, found by name, lent out of the raw event.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::binlog::event::{OutboxId, OutboxRows};
+use crate::binlog::rows::{Cell, Projection, WriteRows};
+use crate::binlog::table::{ColumnKind, TableMap};
+use crate::binlog::value;
+use crate::config::OutboxConfig;
+use crate::error::{Code, Error, Result};
+use crate::position::FilePosition;
+
+/// A committed insert into a configured outbox table.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxRow<'a> {
+    /// Which outbox.
+    pub outbox: OutboxId,
+    /// End of the row's event in the log, for messages.
+    pub at: &'a FilePosition,
+    /// The configured columns' raw cells, in [`Columns`] order.
+    cells: &'a [Cell<'a>],
+    columns: &'a Columns,
+}
+
+/// A configured column of a row: its raw cell and how to read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    /// Column name.
+    pub name: &'a str,
+    /// Column type.
+    pub kind: &'a ColumnKind,
+    /// Raw storage bytes; `None` is SQL NULL.
+    pub raw: Option<&'a [u8]>,
+}
+
+impl<'a> OutboxRow<'a> {
+    /// Column of the header `id`.
+    pub fn id(&self) -> Field<'a> {
+        self.field(ID)
+    }
+
+    /// Column for `{aggregate_type}`.
+    pub fn aggregate_type(&self) -> Field<'a> {
+        self.field(AGGREGATE_TYPE)
+    }
+
+    /// Column of the key.
+    pub fn aggregate_id(&self) -> Field<'a> {
+        self.field(AGGREGATE_ID)
+    }
+
+    /// Column of the value.
+    pub fn payload(&self) -> Field<'a> {
+        self.field(PAYLOAD)
+    }
+
+    /// Column for `{event_type}`, if configured.
+    pub fn event_type(&self) -> Option<Field<'a>> {
+        self.columns.event_type.map(|slot| self.field(slot))
+    }
+
+    /// Column of the record timestamp, if configured.
+    pub fn timestamp(&self) -> Option<Field<'a>> {
+        self.columns.timestamp.map(|slot| self.field(slot))
+    }
+
+    /// Columns of `[outbox.NAME.headers]`, in configuration order.
+    pub fn headers(&self) -> impl Iterator<Item = Field<'a>> {
+        (self.columns.headers..self.cells.len()).map(|slot| self.field(slot))
+    }
+
+    fn field(&self, slot: usize) -> Field<'a> {
+        let column = &self.columns.columns[slot];
+        let raw = match self.cells[slot] {
+            Cell::Value(raw) => Some(raw),
+            Cell::Null | Cell::Absent => None,
+        };
+        Field { name: &column.name, kind: &column.kind, raw }
+    }
+}
+
+const ID: usize = 0;
+const AGGREGATE_TYPE: usize = 1;
+const AGGREGATE_ID: usize = 2;
+const PAYLOAD: usize = 3;
+
+/// The configured columns of one table map, in a fixed order: id, aggregate type, aggregate id, payload, then event
+/// type and timestamp if configured, then the headers'.
+#[derive(Debug)]
+struct Columns {
+    columns: Vec<Column>,
+    projection: Projection,
+    event_type: Option<usize>,
+    timestamp: Option<usize>,
+    headers: usize,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    kind: ColumnKind,
+}
+
+impl Columns {
+    fn find(config: &OutboxConfig, table: &TableMap, at: &FilePosition) -> Result<Self> {
+        let mut names = vec![&config.id, &config.aggregate_type, &config.aggregate_id, &config.payload];
+        let event_type = config.event_type.as_ref().map(|name| slot(&mut names, name));
+        let timestamp = config.timestamp.as_ref().map(|name| slot(&mut names, name));
+        let headers = names.len();
+        names.extend(config.headers.iter().map(|(_, column)| column));
+        let mut indexes = Vec::with_capacity(names.len());
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let (index, kind) = find_column(config, table, name, at)?;
+            indexes.push(index);
+            columns.push(Column { name: name.clone(), kind });
+        }
+        Ok(Self { columns, projection: Projection::new(&indexes), event_type, timestamp, headers })
+    }
+}
+
+fn slot<'a>(names: &mut Vec<&'a String>, name: &'a String) -> usize {
+    names.push(name);
+    names.len() - 1
+}
+
+fn find_column(config: &OutboxConfig, table: &TableMap, name: &str, at: &FilePosition) -> Result<(usize, ColumnKind)> {
+    let place = format!("{at}: table {}.{}", table.database, table.table);
+    if !table.has_names() {
+        return Err(Error::new(Code::ColumnNames, format!("{place} was logged without column names")));
+    }
+    let Some((index, column)) = table.column_index(name).and_then(|i| table.columns.get(i).map(|c| (i, c))) else {
+        let has = table.columns.iter().filter_map(|c| c.name.as_deref()).collect::<Vec<_>>().join(", ");
+        return Err(Error::new(
+            Code::ColumnMissing,
+            format!("{place} has no column \"{name}\" named by [outbox.{}] (it has: {has})", config.name),
+        ));
+    };
+    if !value::is_showable(&column.kind) {
+        return Err(Error::new(Code::ColumnType, format!("{place}, column \"{name}\": {:?}", column.kind)));
+    }
+    Ok((index, column.kind.clone()))
+}
+
+/// Finds columns by name in each table map, once for each shape of a table.
+#[derive(Debug)]
+pub struct Tables {
+    outboxes: Arc<[OutboxConfig]>,
+    /// The last table map of each outbox and its columns: the shape rarely changes.
+    columns: HashMap<OutboxId, (Arc<TableMap>, Arc<Columns>)>,
+}
+
+impl Tables {
+    /// For the configured outboxes.
+    pub fn new(outboxes: Arc<[OutboxConfig]>) -> Self {
+        Self { outboxes, columns: HashMap::new() }
+    }
+
+    /// Calls `each` with every row of a committed row event, in log order.
+    ///
+    /// # Errors
+    /// `ColumnMissing`, `ColumnNames`, `ColumnType`, `ColumnAbsent`, `EventUndecodable`, and what `each` returns.
+    pub fn for_each_row<E: From<Error>>(
+        &mut self,
+        rows: &OutboxRows,
+        mut each: impl FnMut(OutboxRow<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let columns = self.columns(rows)?;
+        let undecodable = |e| Error::new(Code::EventUndecodable, format!("{}: row event: {e}", rows.at));
+        let mut event = WriteRows::decode(rows.event.data(), rows.version, &rows.table).map_err(undecodable)?;
+        let mut cells = Vec::with_capacity(columns.columns.len());
+        while event.next_row(&columns.projection, &mut cells).map_err(undecodable)? {
+            ensure_present(&cells, &columns, rows)?;
+            each(OutboxRow { outbox: rows.outbox, at: &rows.at, cells: &cells, columns: &columns })?;
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self, rows: &OutboxRows) -> Result<Arc<Columns>> {
+        if let Some((table, columns)) = self.columns.get(&rows.outbox)
+            && (Arc::ptr_eq(table, &rows.table) || table.columns == rows.table.columns)
+        {
+            return Ok(Arc::clone(columns));
+        }
+        let Some(config) = self.outboxes.get(rows.outbox.0) else {
+            return Err(Error::new(Code::Internal, "rows of an outbox that is not configured"));
+        };
+        let columns = Arc::new(Columns::find(config, &rows.table, &rows.at)?);
+        self.columns.insert(rows.outbox, (Arc::clone(&rows.table), Arc::clone(&columns)));
+        Ok(columns)
+    }
+}
+
+/// An absent column is not NULL: the row was logged with a partial image.
+fn ensure_present(cells: &[Cell<'_>], columns: &Columns, rows: &OutboxRows) -> Result<()> {
+    match cells.iter().position(|cell| matches!(cell, Cell::Absent)) {
+        None => Ok(()),
+        Some(slot) => Err(Error::new(
+            Code::ColumnAbsent,
+            format!(
+                "{}: a row of {}.{} was logged without column \"{}\" (binlog_row_image)",
+                rows.at, rows.table.database, rows.table.table, columns.columns[slot].name
+            ),
+        )),
+    }
+}

@@ -1,0 +1,191 @@
+//! The source task: events in, batches out. Everything behind the socket is pure; the only waits are for the next event,
+//! for room in the channel, and for a topic that is seen for the first time.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mysql_async::binlog::events::Event;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::start::Source;
+use super::{Relay, TRANSACTION_LIMIT};
+use crate::batch::{Batch, Batcher};
+use crate::binlog::event::{BinlogEvent, RowChange};
+use crate::binlog::history::{Rewind, Rewound};
+use crate::binlog::interpret::Interpreter;
+use crate::binlog::stream::EventStream;
+use crate::channel::Sender;
+use crate::checkpoint::Checkpoint;
+use crate::config::OutboxConfig;
+use crate::delivery::topics::Catalog;
+use crate::error::Result;
+use crate::outbox::transaction::Observer;
+use crate::outbox::{SourceTransaction, Tables, Transactions};
+use crate::record::{MapError, Mapper};
+use crate::telemetry::metrics::TableMetrics;
+use crate::telemetry::{Metrics, Status};
+
+/// While only other tables change, the checkpoint moves at least this often, ahead of purging.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often the loop shows that it is alive.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Reads, interprets, maps, batches.
+pub(super) struct Reader {
+    events: EventStream,
+    interpreter: Interpreter,
+    rewind: Option<Rewind>,
+    transactions: Transactions,
+    tables: Tables,
+    mapper: Mapper,
+    batcher: Batcher,
+    catalog: Catalog,
+    counted: Counted,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+    progress_due: Instant,
+}
+
+/// Counters of each outbox table.
+struct Counted(Vec<TableMetrics>);
+
+impl Observer for Counted {
+    fn ignored(&mut self, outbox: usize, change: RowChange) {
+        if let Some(table) = self.0.get(outbox) {
+            match change {
+                RowChange::Update => table.ignored_update.inc(),
+                RowChange::Delete => table.ignored_delete.inc(),
+            }
+        }
+    }
+}
+
+impl Reader {
+    pub(super) fn new(relay: &Relay, source: Source, catalog: Catalog, from: &Checkpoint) -> Result<Self> {
+        let outboxes: Arc<[OutboxConfig]> = relay.config.outboxes.clone().into();
+        let limit = relay.config.batch.max_bytes.saturating_mul(TRANSACTION_LIMIT);
+        let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
+        Ok(Self {
+            events: source.events,
+            interpreter: source.interpreter,
+            rewind: source.rewind,
+            transactions: Transactions::new(Arc::clone(&outboxes), limit),
+            tables: Tables::new(Arc::clone(&outboxes)),
+            counted: Counted(outboxes.iter().map(table).collect()),
+            mapper: Mapper::new(outboxes)?,
+            batcher: Batcher::new(from.counters.groups),
+            catalog,
+            metrics: Arc::clone(&relay.metrics),
+            status: Arc::clone(&relay.status),
+            progress_due: Instant::now() + PROGRESS_INTERVAL,
+        })
+    }
+
+    /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
+    pub(super) async fn run(mut self, mut sender: Sender<Batch>, drain: CancellationToken) -> Result<()> {
+        let result = self.read(&mut sender, &drain).await;
+        self.status.source_disconnected();
+        self.hand_on(&mut sender).await;
+        result
+    }
+
+    async fn read(&mut self, sender: &mut Sender<Batch>, drain: &CancellationToken) -> Result<()> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let between_groups = !self.interpreter.in_group();
+            tokio::select! {
+                biased;
+                // 1. Drain between source transactions, so that the one in hand is finished.
+                () = drain.cancelled(), if between_groups => return Ok(()),
+                // 2. Signs of life, and progress of the checkpoint while no outbox row comes.
+                _ = tick.tick() => self.status.tick(),
+                // 3. The next event.
+                event = self.events.next() => self.take(event?).await?,
+            }
+            self.status.contact();
+            while !self.batcher.is_full()
+                && let Some(event) = self.events.next_ready()
+            {
+                self.take(event?).await?;
+            }
+            if self.batcher.has_records() || Instant::now() >= self.progress_due {
+                self.status.reading(self.interpreter.position().clone());
+                if !self.hand_on(sender).await {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, raw: Event) -> Result<()> {
+        let header = raw.header();
+        self.metrics.source_events.inc(header.event_type_raw());
+        self.metrics.source_bytes.add(u64::from(header.event_size()));
+        let event = self.interpreter.interpret(raw)?;
+        if let Some(rewind) = &self.rewind {
+            if rewind.check(&event)? == Rewound::Verified {
+                tracing::info!(position = %self.interpreter.position(), "the source's history is the one of the checkpoint");
+                self.rewind = None;
+            }
+            return Ok(());
+        }
+        if matches!(event, BinlogEvent::Rotated) {
+            self.progress_due = Instant::now();
+        }
+        match self.transactions.apply(event, &mut self.counted)? {
+            Some(transaction) => self.map(transaction).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Maps a decided source transaction; looks up topics on the way.
+    async fn map(&mut self, transaction: SourceTransaction) -> Result<()> {
+        let first = self.batcher.records().len();
+        loop {
+            let missing = match self.map_rows(&transaction) {
+                Ok(()) => break,
+                Err(error) => {
+                    self.batcher.records().truncate(first);
+                    match error {
+                        MapError::Row(error) => return Err(error),
+                        MapError::UnknownTopic(name) => name,
+                    }
+                }
+            };
+            let topic = self.catalog.resolve(&missing).await?;
+            self.mapper.add_topic(&missing, topic);
+        }
+        self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
+        self.metrics.source_transactions_plain.inc();
+        self.status.event(time(transaction.committed_at_us));
+        self.batcher.add(&transaction);
+        Ok(())
+    }
+
+    fn map_rows(&mut self, transaction: &SourceTransaction) -> Result<(), MapError> {
+        for rows in &transaction.rows {
+            let (mapper, records) = (&mut self.mapper, self.batcher.records());
+            let before = records.len();
+            self.tables.for_each_row(rows, |row| mapper.map(&row, transaction.committed_at_us, records))?;
+            if let Some(table) = self.counted.0.get(rows.outbox.0) {
+                table.events.add((records.len() - before) as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the open batch to the delivery; `false` if the delivery has ended.
+    async fn hand_on(&mut self, sender: &mut Sender<Batch>) -> bool {
+        self.progress_due = Instant::now() + PROGRESS_INTERVAL;
+        let Some(batch) = self.batcher.close() else { return true };
+        let weight = batch.records.weight() + size_of::<Batch>();
+        self.status.ticking(sender.send(batch, weight)).await.is_ok()
+    }
+}
+
+fn time(micros: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}

@@ -1,0 +1,232 @@
+//! Start-up steps in the order of the protocol: who is in charge, what the checkpoint says, where the source goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Relay;
+use crate::binlog::history::{self, DumpFrom, Rewind};
+use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
+use crate::binlog::server::Server;
+use crate::binlog::stream::EventStream;
+use crate::binlog::{connect, preflight};
+use crate::checkpoint::store::Store;
+use crate::checkpoint::{Checkpoint, CheckpointId, Counters, SourceIdentity};
+use crate::delivery::classify::{self, Resolution};
+use crate::delivery::producer::{Incarnation, transactional_id};
+use crate::delivery::topics::Catalog;
+use crate::delivery::{Deliverer, Memory, Shared, published};
+use crate::error::{Code, Error, Result};
+use crate::position::FilePosition;
+use crate::telemetry::status::{PositionMode, SinkFacts, SourceFacts};
+
+/// Offset of the first event in a binlog file.
+const FIRST_EVENT: u64 = 4;
+
+/// How long a fenced process waits for its successor's first checkpoint, which follows the fence within moments.
+const SUCCESSOR_WAIT: Duration = Duration::from_secs(10);
+
+/// An open stream of the source, at the place where the checkpoint ends.
+pub(super) struct Source {
+    pub(super) events: EventStream,
+    pub(super) interpreter: Interpreter,
+    pub(super) rewind: Option<Rewind>,
+}
+
+/// Before a process fences again, it looks whether another one has taken over since: fencing the successor in turn would
+/// be a ping-pong without end.
+pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &mut Memory) -> Result<()> {
+    if !memory.owned {
+        return Ok(());
+    }
+    let fenced = std::mem::take(&mut memory.fenced);
+    let deadline = tokio::time::Instant::now() + SUCCESSOR_WAIT;
+    let mut retry = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        retry.tick().await;
+        if let Some((checkpoint, _)) = store.peek().await?
+            && checkpoint.owner.instance != relay.owner.instance
+        {
+            return Err(Error::new(Code::Fenced, format!("{} took over \"{}\"", checkpoint.owner, relay.config.name)));
+        }
+        // A coordinator that timed our transaction out fences us as well (KIP-588 is missing in librdkafka).
+        if !fenced || tokio::time::Instant::now() > deadline {
+            return Ok(());
+        }
+        relay.status.tick();
+    }
+}
+
+/// Decides the Kafka transaction that the last run left in doubt.
+pub(super) fn ensure_resolved(memory: &mut Memory, found: Option<&(Checkpoint, CheckpointId)>) -> Result<()> {
+    let Some(in_doubt) = memory.in_doubt.take() else { return Ok(()) };
+    let id = found.map(|(_, id)| id);
+    match classify::resolve(&in_doubt, id) {
+        Resolution::Committed => tracing::info!("the Kafka transaction in doubt was committed"),
+        Resolution::NotCommitted => tracing::info!("the Kafka transaction in doubt was not committed; sending it again"),
+        Resolution::AnotherWriter => {
+            let who = found.map_or_else(|| "nobody".to_owned(), |(checkpoint, _)| checkpoint.owner.to_string());
+            return Err(Error::new(Code::Fenced, format!("the newest checkpoint is not ours but from {who}")));
+        }
+    }
+    Ok(())
+}
+
+/// What the beginning of a run needs.
+pub(super) struct Beginning<'a> {
+    pub(super) relay: &'a Relay,
+    pub(super) store: &'a Store,
+    pub(super) catalog: &'a Catalog,
+}
+
+/// Whether there was a checkpoint to take over.
+enum Charge {
+    Taken(Deliverer),
+    Vacant(Incarnation),
+}
+
+impl Beginning<'_> {
+    /// Takes charge, then opens the source behind the checkpoint. With a checkpoint the take-over is written before the
+    /// source is touched, so that a predecessor that loses its dump connection to us finds out why.
+    pub(super) async fn begin(
+        &self,
+        incarnation: Incarnation,
+        found: Option<(Checkpoint, CheckpointId)>,
+        memory: &mut Memory,
+    ) -> Result<(Deliverer, Source)> {
+        let config = &self.relay.config;
+        self.relay.status.sink(self.sink_facts());
+        memory.incarnations += 1;
+        let resumed = found.is_some();
+        let charge = match found {
+            None => Charge::Vacant(incarnation),
+            Some((checkpoint, id)) => {
+                self.ensure_usable(&checkpoint)?;
+                let ours = checkpoint.taken_over(&id, self.relay.owner_of(memory));
+                Charge::Taken(self.deliverer(incarnation, ours, Some(id), memory).await?)
+            }
+        };
+        let mut conn = connect::connect(&config.source).await?;
+        let server = Server::read(&mut conn).await?;
+        preflight::ensure_ready(&server, config)?;
+        self.relay.status.source_connected(self.source_facts(&server));
+        let mut deliverer = match charge {
+            Charge::Taken(deliverer) => deliverer,
+            Charge::Vacant(incarnation) => {
+                let checkpoint = self.first_checkpoint(&server, memory).await?;
+                self.deliverer(incarnation, checkpoint, None, memory).await?
+            }
+        };
+        self.relay.status.set_started();
+        let resume = history::resume(&deliverer.last().checkpoint().processed(), &server)?;
+        deliverer.adopt_source(identity(&server));
+        self.report(&deliverer, &server, resumed);
+        let (contiguity, position) = match &resume.from {
+            DumpFrom::Gtid(_) => (Contiguity::Gaps, FilePosition { file: "".into(), offset: FIRST_EVENT }),
+            DumpFrom::File(position) => (Contiguity::Exact, position.clone()),
+        };
+        let filter = TableFilter::new(config.outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
+        let events = connect::dump(conn, &config.source, &resume.from).await?;
+        let interpreter = Interpreter::new(filter, contiguity, position);
+        Ok((deliverer, Source { events, interpreter, rewind: resume.rewind }))
+    }
+
+    async fn deliverer(
+        &self,
+        incarnation: Incarnation,
+        checkpoint: Checkpoint,
+        previous: Option<CheckpointId>,
+        memory: &mut Memory,
+    ) -> Result<Deliverer> {
+        let config = &self.relay.config;
+        let shared = Shared {
+            names: self.catalog.names(),
+            metrics: Arc::clone(&self.relay.metrics),
+            status: Arc::clone(&self.relay.status),
+        };
+        let how = (config.kafka.delivery, config.batch.clone());
+        let deliverer = Deliverer::begin(incarnation, checkpoint, previous, self.store, how, shared, memory).await?;
+        memory.owned = true;
+        Ok(deliverer)
+    }
+
+    fn ensure_usable(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let cluster = self.store.cluster_id();
+        if checkpoint.cluster_id != cluster {
+            return Err(Error::new(
+                Code::CheckpointUnreadable,
+                format!("the checkpoint was written to Kafka cluster {}, this is {cluster}", checkpoint.cluster_id),
+            ));
+        }
+        let config = self.relay.config.fingerprint();
+        if checkpoint.config != config {
+            tracing::info!("the mapping has changed since the last checkpoint; it applies to rows from now on");
+        }
+        Ok(())
+    }
+
+    /// No checkpoint: an explicit first start, unless the output topics say that there was one before.
+    async fn first_checkpoint(&self, server: &Server, memory: &Memory) -> Result<Checkpoint> {
+        let config = &self.relay.config;
+        if !self.relay.first_start {
+            published::ensure_none(config, server, Arc::clone(&self.relay.metrics)).await?;
+        }
+        let (position, executed) = history::first_start(&config.source.start, server)?;
+        tracing::info!(
+            start = ?config.source.start, %position, executed = executed.as_ref().map(tracing::field::display),
+            "first start of this relay: no checkpoint, beginning at source.start"
+        );
+        Ok(Checkpoint {
+            relay: config.name.clone(),
+            owner: self.relay.owner_of(memory),
+            taken_over_from: None,
+            sequence: 1,
+            previous: 0,
+            cluster_id: self.store.cluster_id().to_owned(),
+            source: identity(server),
+            position,
+            executed,
+            terminator: None,
+            committed_at_us: 0,
+            counters: Counters { groups: 0, records: 0 },
+            config: config.fingerprint(),
+        })
+    }
+
+    fn report(&self, deliverer: &Deliverer, server: &Server, resumed: bool) {
+        let checkpoint = deliverer.last().checkpoint();
+        let reason = if resumed { "checkpoint" } else { "first start" };
+        self.relay.status.resumed(reason);
+        tracing::info!(
+            reason, position = %checkpoint.position, mode = server.mode().as_str(), server = server.uuid,
+            version = server.version, sequence = checkpoint.sequence, "streaming begins"
+        );
+    }
+
+    fn source_facts(&self, server: &Server) -> SourceFacts {
+        let source = &self.relay.config.source;
+        SourceFacts {
+            host: format!("{}:{}", source.host, source.port),
+            version: server.version.clone(),
+            server_uuid: server.uuid.clone(),
+            mode: server.mode(),
+        }
+    }
+
+    fn sink_facts(&self) -> SinkFacts {
+        let config = &self.relay.config;
+        SinkFacts {
+            brokers: config.kafka.brokers.clone(),
+            cluster_id: Some(self.store.cluster_id().to_owned()),
+            transactional_id: transactional_id(config),
+            delivery: config.kafka.delivery,
+        }
+    }
+}
+
+fn identity(server: &Server) -> SourceIdentity {
+    SourceIdentity {
+        flavour: "mysql".to_owned(),
+        server_uuid: server.uuid.clone(),
+        server_version: server.version.clone(),
+    }
+}

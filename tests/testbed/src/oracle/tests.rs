@@ -1,0 +1,198 @@
+//! Each kind of defect is put into a correct delivery, and exactly it must be found.
+
+use super::truth::{self, Row, Table};
+use super::{Defect, Rules, Verdict, judge, partition};
+use crate::Observed;
+
+const PARTITIONS: u32 = 3;
+const TOPIC: &str = "outbox.event.order";
+
+/// Twelve rows in transactions of three, over two keys.
+fn rows() -> Vec<Row> {
+    (0..12)
+        .map(|n| Row {
+            transaction: format!("uuid:{}", n / 3),
+            ordinal: n % 3,
+            id: format!("id-{n}").into_bytes(),
+            aggregate_type: "order".to_owned(),
+            key: Some(format!("key-{}", n % 2).into_bytes()),
+            payload: Some(format!(r#"{{"a": 1, "n": {n}}}"#).into_bytes()),
+        })
+        .collect()
+}
+
+fn delivered(rows: &[Row]) -> Vec<Observed> {
+    let record = |(offset, row): (usize, &Row)| {
+        let source = format!("{}#{}/3", row.transaction, row.ordinal);
+        let n = String::from_utf8_lossy(&row.id[3..]).into_owned();
+        Observed {
+            topic: TOPIC.to_owned(),
+            partition: partition(row.key.as_deref().unwrap_or_default(), PARTITIONS).cast_signed(),
+            offset: offset as i64,
+            timestamp: None,
+            headers: vec![
+                ("id".to_owned(), Some(row.id.clone())),
+                ("outboxd-source".to_owned(), Some(source.into_bytes())),
+            ],
+            key: row.key.clone(),
+            value: Some(format!(r#"{{"n":{n},"a":1}}"#).into_bytes()),
+        }
+    };
+    rows.iter().enumerate().map(record).collect()
+}
+
+fn verdict(rows: &[Row], records: &[Observed]) -> Verdict {
+    let rules = Rules {
+        partitions: [(TOPIC.to_owned(), PARTITIONS)].into(),
+        ..Rules::default()
+    };
+    judge(rows, records, &rules)
+}
+
+/// Spoils a correct delivery and checks that these defects are found and no others.
+fn expect(spoil: impl FnOnce(&mut Vec<Observed>), expected: &[(Defect, usize)]) {
+    let rows = rows();
+    let mut records = delivered(&rows);
+    spoil(&mut records);
+    let verdict = verdict(&rows, &records);
+    let found: Vec<(Defect, usize)> = Defect::ALL
+        .into_iter()
+        .map(|defect| (defect, verdict.count(defect)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(found, expected, "{verdict}");
+    assert_eq!(verdict.is_clean(), expected.is_empty());
+}
+
+#[test]
+fn correct_delivery_is_clean() {
+    expect(|_| (), &[]);
+    let report = verdict(&rows(), &delivered(&rows())).to_string();
+    assert!(report.ends_with("clean"), "{report}");
+}
+
+#[test]
+fn lost_transaction() {
+    expect(|records| drop(records.drain(3..6)), &[(Defect::Lost, 3)]);
+}
+
+#[test]
+fn torn_transaction() {
+    let spoil = |records: &mut Vec<Observed>| drop(records.remove(4));
+    expect(spoil, &[(Defect::Lost, 1), (Defect::Torn, 1)]);
+}
+
+#[test]
+fn torn_by_its_own_header() {
+    let spoil = |records: &mut Vec<Observed>| {
+        for record in &mut records[0..3] {
+            let source = record
+                .header("outboxd-source")
+                .map(|s| s.replace("/3", "/4"));
+            record.headers[1].1 = source.map(String::into_bytes);
+        }
+    };
+    expect(spoil, &[(Defect::Torn, 1)]);
+}
+
+#[test]
+fn duplicate() {
+    let spoil = |records: &mut Vec<Observed>| {
+        let mut again = records[2].clone();
+        again.offset = 100;
+        records.push(again);
+    };
+    expect(spoil, &[(Defect::Duplicated, 1)]);
+}
+
+#[test]
+fn phantom() {
+    let spoil = |records: &mut Vec<Observed>| {
+        let mut poison = records[2].clone();
+        poison.offset = 100;
+        poison.headers = vec![("id".to_owned(), Some(b"rolled back".to_vec()))];
+        records.push(poison);
+    };
+    expect(spoil, &[(Defect::Phantom, 1)]);
+}
+
+#[test]
+fn reordered_within_a_key() {
+    let spoil = |records: &mut Vec<Observed>| {
+        (records[0].offset, records[2].offset) = (records[2].offset, records[0].offset);
+    };
+    expect(
+        spoil,
+        &[(Defect::ReorderedInKey, 1), (Defect::OutOfLogOrder, 1)],
+    );
+}
+
+#[test]
+fn out_of_log_order_between_keys() {
+    let rules = Rules::default();
+    let rows = rows();
+    let mut records = delivered(&rows);
+    for record in &mut records {
+        record.partition = 0;
+    }
+    (records[0].offset, records[1].offset) = (1, 0);
+    let verdict = judge(&rows, &records, &rules);
+    assert_eq!(verdict.count(Defect::OutOfLogOrder), 1, "{verdict}");
+    assert_eq!(verdict.count(Defect::ReorderedInKey), 0, "{verdict}");
+}
+
+#[test]
+fn changed_value_and_key() {
+    let spoil = |records: &mut Vec<Observed>| {
+        records[0].value = Some(br#"{"n":0,"a":2}"#.to_vec());
+        records[1].value = None;
+    };
+    expect(spoil, &[(Defect::Changed, 2)]);
+    let spoil = |records: &mut Vec<Observed>| records[0].key = None;
+    expect(spoil, &[(Defect::Changed, 1)]);
+}
+
+#[test]
+fn wrong_topic_and_partition() {
+    let spoil = |records: &mut Vec<Observed>| records[11].topic.push('x');
+    expect(spoil, &[(Defect::WrongTopic, 1)]);
+    let spoil = |records: &mut Vec<Observed>| records[11].partition = 7;
+    expect(spoil, &[(Defect::WrongPartition, 1)]);
+}
+
+#[test]
+fn examples_are_limited() {
+    let verdict = verdict(&rows(), &[]);
+    assert_eq!(verdict.count(Defect::Lost), 12);
+    assert_eq!(verdict.examples(Defect::Lost).len(), 10);
+}
+
+#[test]
+fn a_log_without_gtids_is_named_by_file_and_position() {
+    let log = b"#file mysql-bin.000007
+# at 4
+#261122 20:58:30 server id 1  end_log_pos 127 CRC32 0xcb61ce7b \tStart: binlog v 4
+ROLLBACK/*!*/;
+SET @@SESSION.GTID_NEXT= 'ANONYMOUS'/*!*/;
+# at 127
+#261122 20:58:30 server id 1  end_log_pos 200 CRC32 0x00000000 \tQuery\tthread_id=1
+SET TIMESTAMP=1795381110/*!*/;
+BEGIN
+/*!*/;
+### INSERT INTO `shop`.`outbox`
+### SET
+###   @1=-5 (4294967291)
+###   @2='order'
+###   @3=NULL
+###   @4='T'
+###   @5='it\\'s \\\\ \\x01'
+# at 300
+#261122 20:58:30 server id 1  end_log_pos 331 CRC32 0x00000000 \tXid = 18
+COMMIT/*!*/;
+";
+    let rows = truth::read(&log[..], &[Table::usual("shop", "outbox")]).expect("a readable log");
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(row.transaction, "mysql-bin.000007:331");
+    assert_eq!((row.id.as_slice(), &row.key), (&b"-5"[..], &None));
+    assert_eq!(row.payload.as_deref(), Some(&b"it's \\ \x01"[..]));
+}

@@ -68,12 +68,19 @@ impl Excerpt {
     }
 }
 
-/// Conservative: any word of a secret in the line, or in the text before it where a multi-line string may be open.
+/// Conservative: any word of a secret before the last value of the line, or in the text before the line where a
+/// multi-line string may be open.
 fn holds_secret(text: &str, begin: usize, line: &str) -> bool {
     const WORDS: [&str; 6] = ["pas", "pwd", "secret", "pem", "ssl.key", "token"];
+    const HARMLESS: [&str; 2] = ["password_file", "password_env"];
+    if line.contains('@') {
+        return true; // perhaps `user:password@host`
+    }
     let mentions = |part: &str| WORDS.iter().any(|word| part.to_lowercase().contains(word));
     let before = text.get(..begin).unwrap_or_default();
-    mentions(line) || ((before.contains("\"\"\"") || before.contains("'''")) && mentions(before))
+    let keys = line.rsplit_once('=').filter(|_| !line.contains('#')).map_or(line, |(keys, _)| keys);
+    let here = mentions(keys) && !HARMLESS.contains(&keys.trim());
+    here || ((before.contains("\"\"\"") || before.contains("'''")) && mentions(before))
 }
 
 fn show(line: &str, hide: bool) -> String {

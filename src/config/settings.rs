@@ -212,8 +212,11 @@ fn is_property(key: &str) -> bool {
     key.starts_with("kafka.librdkafka.")
 }
 
-/// A value as TOML shows it, cut if it is long.
+/// A value as TOML shows it, cut if it is long; an address may hold `user:password@`.
 pub(super) fn quoted(text: &str) -> String {
+    if text.contains('@') {
+        return "\"…@…\"".to_owned();
+    }
     const LONGEST: usize = 80;
     let cut: String = text.chars().take(LONGEST).collect();
     if cut.len() == text.len() { format!("{cut:?}") } else { format!("{cut:?}…") }

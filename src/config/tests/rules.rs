@@ -18,7 +18,7 @@ t.toml:3:2: error: the password is missing: set one of source.password, .passwor
             with("password_env", "password_env = \"PW\"\npassword = \"x\""),
             r#"
 t.toml:6:1: error: set only one of source.password, source.password_file, source.password_env
-    6 | password_env = …
+    6 | password_env = "PW"
       | ^^^^^^^^^^^^
 t.toml:7:1: error: set only one of source.password, source.password_file, source.password_env
     7 | password = …
@@ -29,16 +29,16 @@ t.toml:7:1: error: set only one of source.password, source.password_file, source
             with("password_env", "password_env = \"NOT_SET\""),
             r#"
 t.toml:6:16: error: the environment variable NOT_SET is not set
-    6 | password_env = …
-      |                ^
+    6 | password_env = "NOT_SET"
+      |                ^^^^^^^^^
 "#,
         ),
         (
             with("password_env", "password_file = \"/nowhere/pw\""),
             r#"
 t.toml:6:17: error: source.password_file /nowhere/pw: there is no such file
-    6 | password_file = …
-      |                 ^
+    6 | password_file = "/nowhere/pw"
+      |                 ^^^^^^^^^^^^^
 "#,
         ),
     ]);
@@ -159,8 +159,8 @@ t.toml:5:12: error: source.tls.mode = "verify" must be one of disabled, required
             with("host", "host = \"db.example\"\ntls.ca = \"/nowhere/ca.pem\""),
             r#"
 t.toml:5:10: error: source.tls.ca /nowhere/ca.pem: there is no such file
-    5 | tls.ca = …
-      |          ^
+    5 | tls.ca = "/nowhere/ca.pem"
+      |          ^^^^^^^^^^^^^^^^^
 "#,
         ),
     ]);

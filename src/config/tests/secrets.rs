@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 #[test]
 fn never_shown() {
     let variants = [
+        with("host", "host = \"mysql://u:hunter2@db\""),
+        with("brokers", "brokers = [\"u:hunter2@kafka:1\"]"),
         with("password_env", "password = \"hunter2\"\nhost = 1"),
         with("password_env", "password = \"hunter2\"\npassword_env = \"PW\""),
         with("password_env", "password = \"hunter2"),

@@ -63,6 +63,9 @@ struct RunArguments {
     /// Override log.format
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
+    /// Begin at source.start although the output topics hold records of this source: rows may be skipped or repeated
+    #[arg(long)]
+    first_start: bool,
     /// Override log.level
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,

@@ -3,6 +3,8 @@
 use super::{RunArguments, show_mistakes};
 use outboxd::config::{self, Loaded};
 use outboxd::error::{Code, Error, Result, exit};
+use outboxd::shutdown::Shutdown;
+use outboxd::{relay, telemetry};
 
 /// Loads the configuration and relays until told to stop.
 pub(super) fn run(arguments: &RunArguments) -> u8 {
@@ -14,27 +16,28 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             return exit::CONFIG;
         }
     };
-    match relay(loaded) {
+    match relay(loaded, arguments.first_start) {
         Ok(()) => exit::OK,
         Err(error) => {
-            eprintln!("{}", error.report());
+            tracing::error!(code = %error.code(), error = error.chain(), why = error.code().why(), fix = error.fix(), "stopped");
             error.exit_code()
         }
     }
 }
 
-/// The runtime that everything runs on: its start is the last thing that can fail before the relay.
-fn relay(loaded: Loaded) -> Result<()> {
+fn relay(loaded: Loaded, first_start: bool) -> Result<()> {
+    let Loaded { config, warnings } = loaded;
+    telemetry::logging::init(config.log.format, &config.log.level)?;
+    for warning in &warnings {
+        tracing::warn!("{}", warning.message());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("outboxd").build();
     let runtime = runtime.map_err(|error| Error::new(Code::Internal, "the runtime cannot start").caused_by(error))?;
-    runtime.block_on(supervise(loaded))
-}
-
-/// Placeholder for `outboxd::relay::supervise(config)`. The lead also sets up logging here and logs the warnings.
-async fn supervise(loaded: Loaded) -> Result<()> {
-    let Loaded { config, warnings } = loaded;
-    for warning in &warnings {
-        eprintln!("{warning}");
-    }
-    std::future::ready(Err(Error::new(Code::Internal, format!("this build has no relay for {:?}", config.name)))).await
+    let result = runtime.block_on(async {
+        let (shutdown, _signals) = Shutdown::on_signals(config.shutdown_timeout)?;
+        relay::supervise(config, first_start, shutdown).await
+    });
+    // A blocking call into librdkafka may still wait for a broker; nothing depends on it any more.
+    runtime.shutdown_background();
+    result
 }

@@ -203,7 +203,7 @@ catalogue! {
         fix "Set `cleanup.policy=compact` (only) on the checkpoint topic.";
     CheckpointMissing = 4302, Halt, DATA, "there is no checkpoint, but this relay has published before",
         why "Starting from `source.start` would skip or repeat rows.",
-        fix "Restore the checkpoint topic, or start over on purpose under a new `name`.";
+        fix "Restore the checkpoint topic. To begin at `source.start` all the same: `outboxd run --first-start`.";
     CheckpointUnreadable = 4303, Halt, CONFIG, "the checkpoint cannot be used by this binary",
         why "It was written by a newer version, for another Kafka cluster, or is damaged.",
         fix "Run the version that wrote it, or start over on purpose under a new `name`.";

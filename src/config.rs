@@ -44,8 +44,8 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
     let document = document::Document::load(sources.file.as_deref()).map_err(Mistakes::new)?;
     let mut mistakes = Vec::new();
-    layers::warn_near_misses(sources, &mut mistakes);
     let merged = layers::merge(&document, sources, &mut mistakes);
+    layers::warn_near_misses(sources, &merged, &mut mistakes);
     let mut settings = settings::Settings::new(&document, merged, mistakes);
     let config = checks::config(&mut settings, sources);
     let found = Mistakes::new(settings.mistakes);

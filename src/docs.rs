@@ -133,3 +133,8 @@ fn alerts_say_what_happened_how_bad_it_is_and_what_it_means() {
         }
     }
 }
+
+#[test]
+fn configuration() {
+    assert_generated("docs/configuration.md", &crate::config::reference());
+}

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 mod cli;
 
-/// glibc keeps freed batches in per-thread arenas, so that memory grows with the number of threads; this one returns them.
+/// glibc keeps freed batches in per-thread arenas, so that memory grows with the threads; this one returns them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -87,6 +87,9 @@ pub(super) fn not_empty(text: &str) -> Result<String, String> {
 
 fn parse_start(text: &str) -> Result<StartPosition, String> {
     if let Some(set) = text.strip_prefix("gtid:") {
+        if set.trim().is_empty() {
+            return Err("names no GTID; from the very beginning is \"earliest\"".into());
+        }
         let parsed = set.parse().map_err(|error| format!("is not a GTID set: {error}"))?;
         return Ok(StartPosition::Gtid(parsed));
     }

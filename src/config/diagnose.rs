@@ -73,13 +73,15 @@ impl Excerpt {
 fn holds_secret(text: &str, begin: usize, line: &str) -> bool {
     const WORDS: [&str; 6] = ["pas", "pwd", "secret", "pem", "ssl.key", "token"];
     const HARMLESS: [&str; 2] = ["password_file", "password_env"];
-    if line.contains('@') {
-        return true; // perhaps `user:password@host`
+    let several = line.matches('=').count() > 1 && line.contains(['{', ',']);
+    // Perhaps `user:password@host`, or another key of an inline table, possibly a misspelt `password`.
+    if line.contains('@') || several {
+        return true;
     }
     let mentions = |part: &str| WORDS.iter().any(|word| part.to_lowercase().contains(word));
     let before = text.get(..begin).unwrap_or_default();
     let keys = line.rsplit_once('=').filter(|_| !line.contains('#')).map_or(line, |(keys, _)| keys);
-    let here = mentions(keys) && !HARMLESS.contains(&keys.trim());
+    let here = mentions(keys) && !HARMLESS.iter().any(|key| keys.trim().ends_with(key));
     here || ((before.contains("\"\"\"") || before.contains("'''")) && mentions(before))
 }
 
@@ -89,7 +91,12 @@ fn show(line: &str, hide: bool) -> String {
         None if hide && !line.trim_start().starts_with('[') => "…".to_owned(),
         _ => line.to_owned(),
     };
-    visible.trim_end().chars().take(WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    without_control(visible.trim_end()).chars().take(WIDTH).collect()
+}
+
+/// Text from the file must not move the cursor of a terminal or end a line of a log.
+fn without_control(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn floor(text: &str, index: usize) -> usize {
@@ -98,16 +105,21 @@ fn floor(text: &str, index: usize) -> usize {
 
 impl Mistake {
     pub(super) fn error(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), warning: false }
+        Self { place, message: without_control(&message.into()), warning: false }
     }
 
     pub(super) fn warning(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), warning: true }
+        Self { warning: true, ..Self::error(place, message) }
     }
 
     /// Whether the configuration can be used in spite of it.
     pub fn is_warning(&self) -> bool {
         self.warning
+    }
+
+    /// Where it stands: `FILE:LINE:COLUMN`, a variable or a flag.
+    pub fn place(&self) -> String {
+        self.place.to_string()
     }
 
     /// What is wrong, without its place.
@@ -120,9 +132,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(at) => write!(f, "{}:{}:{}", at.file, at.line, at.column),
-            Self::File(name) | Self::Variable(name) => f.write_str(name),
+            Self::File(name) | Self::Variable(name) => f.write_str(&without_control(name)),
             Self::Flag(key) if key.is_empty() => f.write_str("--set"),
-            Self::Flag(key) => write!(f, "--set {key}"),
+            Self::Flag(key) => write!(f, "--set {}", without_control(key)),
             Self::Nowhere => f.write_str("configuration"),
         }
     }

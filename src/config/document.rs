@@ -69,7 +69,7 @@ impl Document {
             return Some(self.place(span, hide));
         }
         let (_, table) = path.split_last()?;
-        self.locate(table, Part::Key, false).or_else(|| self.shown.clone().map(Place::File))
+        self.locate(table, Part::Key, true).or_else(|| self.shown.clone().map(Place::File))
     }
 
     /// Whether the file itself has this table.

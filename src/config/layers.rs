@@ -238,18 +238,19 @@ const OTHERS: &[&str] = &[
     "OUTBOXD_CACHE",
     "OUTBOXD_CONFIG",
     "OUTBOXD_KEEP",
-    "OUTBOXD_LOG",
     "OUTBOXD_MYSQLD",
     "OUTBOXD_REVISION",
     "OUTBOXD_TESTBED_DIR",
+    "OUTBOXD_UPDATE_DOCS",
 ];
 
 /// Warns of variables that look like ours and are not: `OUTBOXD_SOURCE_HOST` would be ignored in silence.
-pub(super) fn warn_near_misses(sources: &Sources, mistakes: &mut Vec<Mistake>) {
+pub(super) fn warn_near_misses(sources: &Sources, merged: &Merged, mistakes: &mut Vec<Mistake>) {
+    let password = merged.leaves.get("source.password_env").map(|leaf| leaf.value.to_string());
     for (name, _) in &sources.env {
         let upper = name.to_uppercase();
         let ignored = OTHERS.contains(&upper.as_str()) || is_ours(name) || is_service_link(&upper);
-        if ignored || !upper.starts_with("OUTBOXD_") {
+        if ignored || password.as_ref() == Some(name) || !upper.starts_with("OUTBOXD_") {
             continue;
         }
         let flat = |text: &str| text.replace("__", "_");

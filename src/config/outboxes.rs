@@ -84,7 +84,7 @@ fn ensure_name(settings: &mut Settings<'_>, name: &str) {
 fn parse_table(text: &str) -> Result<(String, String), String> {
     if let Some(c) = text.chars().find(|c| "%*?[]".contains(*c)) {
         return Err(format!(
-            "has the wildcard {c:?}; patterns also match copies that schema changes leave behind: name the table exactly"
+            "has the wildcard {c:?}; patterns also match the copies of a schema change: name the table exactly"
         ));
     }
     if text.contains(['`', '"', '\'']) {

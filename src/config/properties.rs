@@ -29,7 +29,8 @@ const OURS: &[(&[&str], &str)] = &[
 
 /// Properties that could read files, call addresses or load code that nobody expects.
 const DANGEROUS: &[(&[&str], &str)] = &[
-    (&["plugin.library.paths"], "it loads code into outboxd"),
+    (&["plugin.library.paths", "ssl.engine.location", "ssl.providers"], "it loads code into outboxd"),
+    (&["sasl.kerberos.kinit.cmd"], "it makes outboxd run a command"),
     (&["sasl.oauthbearer.token.endpoint.url"], "it makes outboxd call an address with its credentials"),
 ];
 

@@ -1,34 +1,12 @@
-//! `docs/configuration.md`, written from the table of keys; a test keeps the file equal to it.
+//! The tables of `docs/configuration.md`, written from the table of keys; a test in `docs.rs` keeps them equal.
 
 use super::keys::{KEYS, Key, Kind, Presence};
 use super::units::{show_duration, show_size};
 use std::fmt::Write as _;
 
-const HEAD: &str = "\
-# Configuration
-
-<!-- Written from the table in src/config/keys.rs: `cargo test --lib -- --ignored write_reference`. -->
-
-One TOML file, `/etc/outboxd/outboxd.toml` unless `-c FILE` or `OUTBOXD_CONFIG` says otherwise. `config/example.toml`
-has every key. A later layer wins:
-
-1. the defaults below
-2. the file
-3. the environment: `OUTBOXD__SOURCE__HOST` for `source.host`, two underscores between levels. Names in variables are
-   read in lower case; lists are separated by commas
-4. `--set source.host=db1` on the command line
-
-Durations and sizes need a unit (`\"10s\"`, `\"500ms\"`, `\"16MiB\"`). An unknown key is a mistake, not a comment.
-`outboxd validate FILE` reports every mistake at once, with its line. Warnings do not keep outboxd from starting;
-`outboxd validate --deny-warnings` counts them as mistakes.
-
-The password comes from exactly one of three keys. A password that others can read is worth a warning: in a file that
-group or others may read, or in the arguments of the process.
-";
-
 /// The reference of all keys, as Markdown.
 pub fn reference() -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = String::new();
     let mut section = None;
     for key in KEYS {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
@@ -48,14 +26,8 @@ pub fn reference() -> String {
             key.meaning
         );
     }
-    text.push_str(TAIL);
     text
 }
-
-const TAIL: &str = "
-Properties of librdkafka that carry the guarantee are refused with the reason, e.g. `acks`, `transactional.id` or
-`partitioner`. `\"compression.type\" = \"lz4\"` and `compression.type = \"lz4\"` are the same property.
-";
 
 fn value(kind: Kind) -> String {
     match kind {
@@ -76,24 +48,5 @@ fn default(key: &Key) -> String {
         Presence::Required => "**required**".into(),
         Presence::Default(text) => format!("`{text}`"),
         Presence::Optional(text) => text.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
-
-    #[test]
-    fn reference_is_current() {
-        let written = std::fs::read_to_string(FILE).unwrap();
-        assert!(written == reference(), "run: cargo test --lib -- --ignored write_reference");
-    }
-
-    #[test]
-    #[ignore = "writes docs/configuration.md"]
-    fn write_reference() {
-        std::fs::write(FILE, reference()).unwrap();
     }
 }

@@ -166,6 +166,26 @@ fn tls_by_default_depends_on_the_host() {
 }
 
 #[test]
+fn authority_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let text = |host: &str| with("host", &format!("host = {host:?}\ntls.ca = {path:?}"));
+    std::fs::write(&path, "nothing").unwrap();
+    assert!(report(try_load(&text("db.example"), &[], &[])).contains("holds no PEM certificate"));
+    std::fs::write(&path, "-----BEGIN CERTIFICATE-----").unwrap();
+    assert_eq!(loaded(&text("db.example")).source.tls.ca.as_ref(), Some(&path));
+    let unused = report(try_load(&text("localhost"), &[], &[]));
+    assert!(unused.starts_with("t.toml:5:10: warning: source.tls.ca is not used"), "{unused}");
+}
+
+#[test]
+fn timeouts_of_a_transaction_bind_only_with_one() {
+    let text = and("[kafka.librdkafka]\nmessage.timeout.ms = 300000");
+    assert!(try_load(&text, &[], &[]).is_err());
+    assert!(try_load(&text, &[], &["kafka.delivery=at-least-once"]).is_ok());
+}
+
+#[test]
 fn no_http() {
     assert_eq!(loaded(&and("[http]\nlisten = \"off\"")).http.listen, None);
 }

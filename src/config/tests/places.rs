@@ -19,6 +19,7 @@ fn variables_are_named() {
         ("OUTBOXD__NAME__X", "x", "error: name takes a value; it is not a table"),
         ("Outboxd__Source__Hots", "x", "error: unknown key source.hots; did you mean source.host?"),
         ("OUTBOXD_SOURCE_HOST", "x", "warning: this variable is not used; did you mean OUTBOXD__SOURCE__HOST?"),
+        ("OUTBOXD_LOG_LEVEL", "x", "warning: this variable is not used; did you mean OUTBOXD__LOG__LEVEL?"),
         (
             "OUTBOXD_TIMEOUT",
             "x",
@@ -36,6 +37,12 @@ fn variables_of_others_are_left_alone() {
     for name in others.into_iter().chain(["OUTBOXDX", "PATH"]) {
         assert_eq!(outside(&[(name, "x")], &[]), "");
     }
+}
+
+#[test]
+fn the_variable_of_the_password_is_used() {
+    let text = with("password_env", "password_env = \"OUTBOXD_PASSWORD\"");
+    assert_eq!(report(try_load(&text, &[("OUTBOXD_PASSWORD", "x")], &[])), "");
 }
 
 #[test]

@@ -96,7 +96,7 @@ t.toml:6:9: error: source.start = "snapshot" comes in a later version; use now, 
         (
             with("user", "user = \"u\"\nstart = \"gtid:nonsense\""),
             r#"
-t.toml:6:9: error: source.start = "gtid:nonsense" is not a GTID set: not a server UUID
+t.toml:6:9: error: source.start = "gtid:nonsense" is not a GTID set: "nonsense" is not a server UUID
     6 | start = "gtid:nonsense"
       |         ^^^^^^^^^^^^^^^
 "#,
@@ -269,7 +269,7 @@ t.toml:10:9: error: outbox.orders.table = "outbox" must be schema.table
         (
             with("table", "table = \"shop.%\""),
             r#"
-t.toml:10:9: error: outbox.orders.table = "shop.%" has the wildcard '%'; patterns also match copies that schema changes leave behind: name the table exactly
+t.toml:10:9: error: outbox.orders.table = "shop.%" has the wildcard '%'; patterns also match the copies of a schema change: name the table exactly
    10 | table = "shop.%"
       |         ^^^^^^^^
 "#,

@@ -4,10 +4,11 @@
 //! [`Kafka::bootstrap`]; its advertised addresses may be a proxy's. `INTERNAL` is used between brokers and by the
 //! testbed's own tools, so that no fault injected on the way of the first disturbs the second.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
 use crate::cache::{RunDir, Servers};
@@ -20,6 +21,8 @@ mod tools;
 
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// What Java says of it, in the middle of a long log.
+const PORT_TAKEN: &str = "Address already in use";
 const START_ATTEMPTS: usize = 3;
 
 /// How a cluster is set up.
@@ -100,7 +103,9 @@ impl Kafka {
         loop {
             match Self::try_start(options.clone(), servers.clone()) {
                 // Somebody else on this machine may take a port between our look and Kafka's.
-                Err(error) if attempt < START_ATTEMPTS && is_port_collision(&error) => attempt += 1,
+                Err(error) if attempt < START_ATTEMPTS && error.to_string() == PORT_TAKEN => {
+                    attempt += 1
+                }
                 result => return result,
             }
         }
@@ -168,11 +173,11 @@ impl Kafka {
                 || probe::live_brokers(node.ports.internal).is_ok_and(|live| live >= brokers)
         })
         .with_context(|| process::tail(&log))?;
-        ensure!(
-            ended.is_none(),
-            "the broker ended:\n{}",
-            process::tail(&log)
-        );
+        if ended.is_some() {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            ensure!(!text.contains(PORT_TAKEN), "{PORT_TAKEN}");
+            bail!("the broker ended:\n{}", process::tail(&log));
+        }
         Ok(())
     }
 
@@ -264,9 +269,4 @@ impl Kafka {
     pub fn log_file(&self, node: usize) -> PathBuf {
         self.dir.path().join(format!("node-{node}.log"))
     }
-}
-
-fn is_port_collision(error: &anyhow::Error) -> bool {
-    let text = format!("{error:#}");
-    text.contains("Address already in use") || text.contains("BindException")
 }

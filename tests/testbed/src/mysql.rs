@@ -261,7 +261,8 @@ impl Mysql {
     }
 
     /// What the real `mysqlbinlog -v` prints of the complete log. Before each file's text stands a line
-    /// `#file NAME`, which `mysqlbinlog` itself does not tell.
+    /// `#file NAME`, which `mysqlbinlog` itself does not tell. Writers must be at rest: the end of a file that is
+    /// being written may be half an event.
     pub fn mysqlbinlog_v(&self) -> Result<BufReader<File>> {
         let mut text = tempfile::tempfile_in(self.dir.path()).context("making a temporary file")?;
         for path in self.binlogs()? {

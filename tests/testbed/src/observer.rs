@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ const BYTES: &str = "org.apache.kafka.common.serialization.BytesDeserializer";
 const STUCK: Duration = Duration::from_secs(20);
 /// How long nothing must come before the consumer's position is asked for.
 const QUIET: Duration = Duration::from_millis(300);
+/// The same before the first record.
+const FIRST: Duration = Duration::from_secs(5);
 
 /// A record as a consumer sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,7 @@ pub struct Observer {
     records: mpsc::Receiver<Result<Observed>>,
     // Killed when dropped, which ends the threads that read from them.
     consumers: Vec<Process>,
+    log: PathBuf,
 }
 
 impl Observer {
@@ -92,7 +96,11 @@ impl Observer {
             std::thread::spawn(move || forward(&topic, &null, output, &sender));
             consumers.push(consumer);
         }
-        Ok(Self { records, consumers })
+        Ok(Self {
+            records,
+            consumers,
+            log: kafka.tools_log(),
+        })
     }
 
     /// The next records, until there are `count` of them or none has come for `idle`.
@@ -112,7 +120,12 @@ impl Observer {
         match self.records.recv_timeout(timeout) {
             Ok(record) => record.map(Some),
             Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => bail!("the console consumer has ended"),
+            Err(RecvTimeoutError::Disconnected) => {
+                bail!(
+                    "the console consumer has ended:\n{}",
+                    process::tail(&self.log)
+                )
+            }
         }
     }
 
@@ -153,6 +166,10 @@ fn read_topic(kafka: &Kafka, topic: &str, isolation: Isolation) -> Result<Vec<Ob
         if let Some(record) = observer.next(QUIET)? {
             progress.0 = Instant::now();
             seen.push(record);
+            continue;
+        }
+        // Asking costs a Java machine: not while the consumer's own is still starting.
+        if seen.is_empty() && progress.0.elapsed() < FIRST {
             continue;
         }
         // The group does not exist until the consumer has joined it.

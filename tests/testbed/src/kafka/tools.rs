@@ -16,6 +16,11 @@ const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
 /// For programs that live for a second: compiling well does not pay.
 const SHORT_LIVED: [&str; 3] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
+/// Where the tools take a pattern, a topic's dots would stand for any character.
+fn literal(topic: &str) -> String {
+    topic.replace('.', "\\.")
+}
+
 /// A call of one of Kafka's tools.
 #[derive(Debug)]
 #[must_use]
@@ -101,7 +106,7 @@ impl Kafka {
     /// Deletes a topic.
     pub fn delete_topic(&self, name: &str) -> Result<()> {
         self.admin_tool(TOPIC_COMMAND)
-            .args(["--delete", "--topic", name])
+            .args(["--delete", "--topic", &literal(name)])
             .run()?;
         Ok(())
     }
@@ -109,7 +114,7 @@ impl Kafka {
     /// What the tool prints of a topic: partitions, leaders, in-sync replicas, configuration.
     pub fn describe_topic(&self, name: &str) -> Result<String> {
         self.admin_tool(TOPIC_COMMAND)
-            .args(["--describe", "--topic", name])
+            .args(["--describe", "--topic", &literal(name)])
             .run()
     }
 
@@ -139,7 +144,7 @@ impl Kafka {
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>> {
         let text = self
             .admin_tool(OFFSETS)
-            .args(["--topic-partitions", topic, "--time", "latest"])
+            .args(["--topic-partitions", &literal(topic), "--time", "latest"])
             .run()?;
         let mut offsets = Vec::new();
         for line in text.lines() {

@@ -8,7 +8,8 @@ pub fn partition(key: &[u8], partitions: u32) -> u32 {
 
 fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
-    let length = data.len() as u32;
+    // Java's arrays, and so its keys, end long before.
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
     let mut hash = 0x9747_b28c ^ length;
     let (words, rest) = data.as_chunks::<4>();
     for word in words {

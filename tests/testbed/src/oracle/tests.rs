@@ -22,13 +22,13 @@ fn rows() -> Vec<Row> {
 }
 
 fn delivered(rows: &[Row]) -> Vec<Observed> {
-    let record = |(offset, row): (usize, &Row)| {
+    let record = |(offset, row): (i64, &Row)| {
         let source = format!("{}#{}/3", row.transaction, row.ordinal);
         let n = String::from_utf8_lossy(&row.id[3..]).into_owned();
         Observed {
             topic: TOPIC.to_owned(),
             partition: partition(row.key.as_deref().unwrap_or_default(), PARTITIONS).cast_signed(),
-            offset: offset as i64,
+            offset,
             timestamp: None,
             headers: vec![
                 ("id".to_owned(), Some(row.id.clone())),
@@ -38,7 +38,7 @@ fn delivered(rows: &[Row]) -> Vec<Observed> {
             value: Some(format!(r#"{{"n":{n},"a":1}}"#).into_bytes()),
         }
     };
-    rows.iter().enumerate().map(record).collect()
+    (0..).zip(rows).map(record).collect()
 }
 
 fn verdict(rows: &[Row], records: &[Observed]) -> Verdict {

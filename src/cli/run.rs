@@ -29,7 +29,7 @@ fn relay(loaded: Loaded, first_start: bool) -> Result<()> {
     let Loaded { config, warnings } = loaded;
     telemetry::logging::init(config.log.format, &config.log.level)?;
     for warning in &warnings {
-        tracing::warn!("{}", warning.message());
+        tracing::warn!(place = %warning.place(), "{}", warning.message());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("outboxd").build();
     let runtime = runtime.map_err(|error| Error::new(Code::Internal, "the runtime cannot start").caused_by(error))?;

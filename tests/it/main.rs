@@ -1,0 +1,6 @@
+//! Promises of outboxd, each shown on real servers; a file a promise.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod support;
+
+mod delivers;

@@ -149,7 +149,12 @@ impl Deliverer {
     ///
     /// # Errors
     /// `DeliveryFailed`, `ProducerRenewed`, `Fenced`; `memory` then says what is in doubt.
-    pub async fn run(mut self, mut batches: Receiver<Batch>, abort: CancellationToken, memory: &mut Memory) -> Result<()> {
+    pub async fn run(
+        mut self,
+        mut batches: Receiver<Batch>,
+        abort: CancellationToken,
+        memory: &mut Memory,
+    ) -> Result<()> {
         let failed = self.incarnation.failed().clone();
         loop {
             let next = tokio::select! {
@@ -270,7 +275,11 @@ impl Deliverer {
             Outcome::Clean => Ok(()),
             Outcome::Tainted => Err(Error::new(
                 Code::ProducerRenewed,
-                format!("a commit took {:?}{}", seen.elapsed, if seen.disturbed { ", with connection errors" } else { "" }),
+                format!(
+                    "a commit took {:?}{}",
+                    seen.elapsed,
+                    if seen.disturbed { ", with connection errors" } else { "" }
+                ),
             )),
             Outcome::Uncertain => Err(Error::new(Code::DeliveryFailed, "committing").caused_by(cause)),
             Outcome::Fenced => Err(Error::new(Code::Fenced, "committing").caused_by(cause)),

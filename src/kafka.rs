@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::ConsumerContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::KafkaConfig;
 use crate::error::{Code, Error, Result};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::ErrorClass;
 use crate::telemetry::fold::Repeats;
+use crate::telemetry::metrics::ErrorClass;
 
 /// Longest wait for one answer of the cluster: metadata, watermarks, topic creation.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -90,7 +90,11 @@ pub fn resume(processed: &Processed, server: &Server) -> Result<Resume> {
         (PositionMode::File, None) => resume_file(processed, server),
         (mode, _) => Err(Error::new(
             Code::PositionMode,
-            format!("the server is in {} mode (gtid_mode = {}), the checkpoint is not", mode.as_str(), server.gtid_mode),
+            format!(
+                "the server is in {} mode (gtid_mode = {}), the checkpoint is not",
+                mode.as_str(),
+                server.gtid_mode
+            ),
         )),
     }
 }
@@ -102,7 +106,8 @@ fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Re
     let Some(expected) = &processed.terminator else { return Ok(everything_new) };
     if processed.server_uuid != server.uuid {
         tracing::warn!(
-            from = processed.server_uuid, to = server.uuid,
+            from = processed.server_uuid,
+            to = server.uuid,
             "another server answers; its GTID set contains the checkpoint, so the relay follows it"
         );
         return Ok(everything_new);
@@ -152,10 +157,7 @@ fn ensure_not_purged(executed: &GtidSet, server: &Server) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        Code::PositionPurged,
-        format!("needed and purged: {missing} ({} transactions)", missing.count()),
-    ))
+    Err(Error::new(Code::PositionPurged, format!("needed and purged: {missing} ({} transactions)", missing.count())))
 }
 
 fn ensure_in_logs(position: &FilePosition, server: &Server) -> Result<()> {

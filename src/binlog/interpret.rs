@@ -14,9 +14,7 @@ use mysql_async::binlog::events::{
 };
 use uuid::Uuid;
 
-use super::event::{
-    BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, RowChange, Terminator,
-};
+use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, RowChange, Terminator};
 use super::rows::{RowsVersion, WriteRows};
 use super::statement::{self, Statement};
 use super::table::{self, TableMap};
@@ -42,10 +40,7 @@ impl TableFilter {
     }
 
     fn find(&self, database: &[u8], table: &[u8]) -> Option<OutboxId> {
-        self.tables
-            .iter()
-            .position(|(d, t)| d.as_bytes() == database && t.as_bytes() == table)
-            .map(OutboxId)
+        self.tables.iter().position(|(d, t)| d.as_bytes() == database && t.as_bytes() == table).map(OutboxId)
     }
 
     /// (schema, table) pairs in configuration order.
@@ -156,9 +151,8 @@ impl Interpreter {
     /// An event inside a compressed payload: it has no position of its own and no checksum.
     fn inner(&mut self, event: Event) -> Result<BinlogEvent> {
         let at = self.position.clone();
-        let broken = |what: &str| {
-            Error::new(Code::CompressedPayload, format!("compressed transaction ending at {at}: {what}"))
-        };
+        let broken =
+            |what: &str| Error::new(Code::CompressedPayload, format!("compressed transaction ending at {at}: {what}"));
         let size = u64::from(event.header().event_size());
         let kind = event.header().event_type_raw();
         let Some(payload) = self.payload.as_mut() else {
@@ -184,7 +178,9 @@ impl Interpreter {
     fn act(&mut self, event: Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
         let kind = event.header().event_type_raw();
         match EventType::try_from(kind) {
-            Ok(EventType::GTID_EVENT | EventType::GTID_TAGGED_LOG_EVENT) => self.group_start(&event, &fingerprint, true),
+            Ok(EventType::GTID_EVENT | EventType::GTID_TAGGED_LOG_EVENT) => {
+                self.group_start(&event, &fingerprint, true)
+            }
             Ok(EventType::ANONYMOUS_GTID_EVENT) => self.group_start(&event, &fingerprint, false),
             Ok(EventType::QUERY_EVENT) => self.query(&event, fingerprint),
             Ok(EventType::XID_EVENT) => self.terminate(GroupEnd::Commit, fingerprint),
@@ -283,9 +279,7 @@ impl Interpreter {
     fn logged_statement(&self, query: &QueryEvent<'_>) -> BinlogEvent {
         match statement::written_table(query.query_raw(), query.schema_raw(), self.filter.tables()) {
             None => BinlogEvent::Passed,
-            Some(table) => {
-                BinlogEvent::Statement { table, thread_id: query.thread_id(), at: self.position.clone() }
-            }
+            Some(table) => BinlogEvent::Statement { table, thread_id: query.thread_id(), at: self.position.clone() },
         }
     }
 
@@ -397,8 +391,11 @@ impl Interpreter {
         }
         Err(Error::new(
             Code::EventCorrupt,
-            format!("event of {} bytes behind {}: checksum {computed:08x}, stored {stored:08x}",
-                event.header().event_size(), self.position),
+            format!(
+                "event of {} bytes behind {}: checksum {computed:08x}, stored {stored:08x}",
+                event.header().event_size(),
+                self.position
+            ),
         ))
     }
 
@@ -425,9 +422,11 @@ fn is_never_inner(kind: u8) -> bool {
 }
 
 fn gtid(event: &GtidEvent, at: &FilePosition) -> Result<Gtid> {
-    let tag = event.tag().map(|tag| tag.as_str().parse::<Tag>()).transpose().map_err(|e| {
-        Error::new(Code::EventUndecodable, format!("GTID event before {at}: {e}"))
-    })?;
+    let tag = event
+        .tag()
+        .map(|tag| tag.as_str().parse::<Tag>())
+        .transpose()
+        .map_err(|e| Error::new(Code::EventUndecodable, format!("GTID event before {at}: {e}")))?;
     Ok(Gtid { sid: Sid { uuid: Uuid::from_bytes(event.sid()), tag }, number: event.gno() })
 }
 

@@ -77,9 +77,7 @@ impl Store {
             None => default_partition(&config.name, partitions),
         };
         let relay = config.name.clone();
-        Ok(Self {
-            inner: Arc::new(Inner { config: client, relay, topic, partition, partitions, cluster_id, metrics }),
-        })
+        Ok(Self { inner: Arc::new(Inner { config: client, relay, topic, partition, partitions, cluster_id, metrics }) })
     }
 
     /// Topic name.

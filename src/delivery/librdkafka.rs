@@ -227,10 +227,7 @@ fn partition_argument(partition: i32) -> Argument {
 }
 
 fn flags_argument() -> Argument {
-    argument(
-        native::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-        ArgumentValue { i: native::RD_KAFKA_MSG_F_COPY },
-    )
+    argument(native::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS, ArgumentValue { i: native::RD_KAFKA_MSG_F_COPY })
 }
 
 fn timestamp_argument(timestamp_ms: i64) -> Argument {

@@ -143,7 +143,6 @@ impl Incarnation {
         })
         .await
     }
-
 }
 
 fn client_config(config: &Config) -> ClientConfig {
@@ -178,10 +177,7 @@ pub fn transactional_id(config: &Config) -> Option<String> {
 }
 
 fn is_fence(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch
-    )
+    matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
 }
 
 fn init_error(error: &NativeError) -> Error {

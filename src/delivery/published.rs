@@ -75,9 +75,8 @@ impl Scan {
 
     fn ensure_tail_is_foreign(&self, consumer: &BaseConsumer<LogContext>, topic: &str, partition: i32) -> Result<()> {
         let reading = || format!("reading the end of {topic}/{partition}");
-        let (low, high) = consumer
-            .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
-            .map_err(|e| kafka::error(&e, reading()))?;
+        let (low, high) =
+            consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(|e| kafka::error(&e, reading()))?;
         if low == high {
             return Ok(());
         }

@@ -165,7 +165,11 @@ impl Catalog {
             .find_map(|resource| resource.get("max.message.bytes").and_then(|entry| entry.value.clone()))
             .and_then(|value| value.parse().ok());
         Ok(limit.unwrap_or_else(|| {
-            tracing::warn!(topic = name, limit = DEFAULT_MAX_RECORD, "max.message.bytes is unknown; assuming the default");
+            tracing::warn!(
+                topic = name,
+                limit = DEFAULT_MAX_RECORD,
+                "max.message.bytes is unknown; assuming the default"
+            );
             DEFAULT_MAX_RECORD
         }))
     }

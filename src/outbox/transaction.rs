@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
 use crate::config::{OnUpdate, OutboxConfig};
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, Gtid, GroupPosition};
+use crate::position::{FilePosition, GroupPosition, Gtid};
 
 /// A decided event group. Without rows it only moves the position.
 #[derive(Debug)]
@@ -135,12 +135,17 @@ impl Transactions {
             GroupEnd::Prepare => {
                 return Err(Error::new(
                     Code::EventUnsupported,
-                    format!("{started_at}: an XA transaction prepared outbox rows; their outcome comes later in the log"),
+                    format!(
+                        "{started_at}: an XA transaction prepared outbox rows; their outcome comes later in the log"
+                    ),
                 )
                 .with_fix("write outbox rows in plain transactions, or in XA transactions committed in one phase"));
             }
             GroupEnd::Standalone => {
-                return Err(Error::new(Code::EventUndecodable, format!("{started_at}: a statement ends a group with rows")));
+                return Err(Error::new(
+                    Code::EventUndecodable,
+                    format!("{started_at}: a statement ends a group with rows"),
+                ));
             }
         }
         let end = FilePosition { file: Arc::clone(&fingerprint.file), offset: fingerprint.end };

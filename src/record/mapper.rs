@@ -52,7 +52,9 @@ impl Mapper {
             .map(|outbox| {
                 HeaderNames::new(outbox.headers.iter().map(|(name, _)| name.as_str()), outbox.source_header)
                     .map(Arc::new)
-                    .map_err(|e| Error::new(Code::ConfigInvalid, format!("[outbox.{}.headers]", outbox.name)).caused_by(e))
+                    .map_err(|e| {
+                        Error::new(Code::ConfigInvalid, format!("[outbox.{}.headers]", outbox.name)).caused_by(e)
+                    })
             })
             .collect::<Result<_>>()?;
         Ok(Self { outboxes, names, routes: Routes::default(), keyless: 0 })
@@ -76,14 +78,15 @@ impl Mapper {
         let timestamp_ms = timestamp(row, committed_at_us).map_err(MapError::Row)?;
         let (bytes, spans) = (records.bytes.len(), records.headers.len());
         let written = write_parts(row, &names, records);
-        let (key, value) = match written.and_then(|parts| ensure_fits(row, &topic, records.bytes.len() - bytes).map(|()| parts)) {
-            Ok(parts) => parts,
-            Err(error) => {
-                records.bytes.truncate(bytes);
-                records.headers.truncate(spans);
-                return Err(MapError::Row(error));
-            }
-        };
+        let (key, value) =
+            match written.and_then(|parts| ensure_fits(row, &topic, records.bytes.len() - bytes).map(|()| parts)) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    records.bytes.truncate(bytes);
+                    records.headers.truncate(spans);
+                    return Err(MapError::Row(error));
+                }
+            };
         let partition = match super::part(&records.bytes, key) {
             Some(key) => partition::partition(key, topic.partitions),
             None => self.next_keyless(topic),
@@ -180,7 +183,8 @@ fn ensure_fits(row: &OutboxRow<'_>, topic: &Topic, bytes: usize) -> Result<()> {
 }
 
 fn routing_error(error: RouteError, row: &OutboxRow<'_>) -> MapError {
-    let illegal = |why: &str| MapError::Row(Error::new(Code::TopicName, format!("{}: the topic of a row: {why}", row.at)));
+    let illegal =
+        |why: &str| MapError::Row(Error::new(Code::TopicName, format!("{}: the topic of a row: {why}", row.at)));
     match error {
         RouteError::Unknown(name) => MapError::UnknownTopic(name),
         RouteError::Illegal(why) => illegal(why),

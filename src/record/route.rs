@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
+use crate::binlog::value;
 use crate::config::{TopicPart, TopicTemplate};
 use crate::outbox::OutboxRow;
-use crate::binlog::value;
 
 /// Longest topic name that Kafka takes (`Topic.MAX_NAME_LENGTH`).
 pub const MAX_TOPIC_LENGTH: usize = 249;

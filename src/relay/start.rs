@@ -62,7 +62,9 @@ pub(super) fn ensure_resolved(memory: &mut Memory, found: Option<&(Checkpoint, C
     let id = found.map(|(_, id)| id);
     match classify::resolve(&in_doubt, id) {
         Resolution::Committed => tracing::info!("the Kafka transaction in doubt was committed"),
-        Resolution::NotCommitted => tracing::info!("the Kafka transaction in doubt was not committed; sending it again"),
+        Resolution::NotCommitted => {
+            tracing::info!("the Kafka transaction in doubt was not committed; sending it again")
+        }
         Resolution::AnotherWriter => {
             let who = found.map_or_else(|| "nobody".to_owned(), |(checkpoint, _)| checkpoint.owner.to_string());
             return Err(Error::new(Code::Fenced, format!("the newest checkpoint is not ours but from {who}")));

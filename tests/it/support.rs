@@ -6,29 +6,29 @@ use std::time::Duration;
 use testbed::{Daemon, Isolation, Kafka, Mysql, Observed, Observer};
 
 /// Long enough for a loaded machine; only a broken relay takes it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The relay under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_outboxd");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_outboxd");
 
 /// One test's outbox: a schema, a table `outbox` in it, a relay name and topics, all named after the test.
-pub struct Outbox<'a> {
+pub(crate) struct Outbox<'a> {
     /// Schema, relay name, and start of every topic name.
-    pub name: String,
+    pub(crate) name: String,
     /// Source.
-    pub mysql: &'a Mysql,
+    pub(crate) mysql: &'a Mysql,
     /// Sink.
-    pub kafka: &'a Kafka,
+    pub(crate) kafka: &'a Kafka,
     /// TOML keys besides the usual ones; a table header may stand in it only at the end.
-    pub extra: String,
+    pub(crate) extra: String,
     /// Where the relay serves HTTP.
-    pub http: String,
+    pub(crate) http: String,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Outbox<'a> {
     /// Creates schema and table; `name` is unique among the tests.
-    pub fn new(name: &str, mysql: &'a Mysql, kafka: &'a Kafka) -> Self {
+    pub(crate) fn new(name: &str, mysql: &'a Mysql, kafka: &'a Kafka) -> Self {
         mysql.sql(&format!("CREATE DATABASE `{name}`; {}", Self::table(name, "outbox"))).unwrap();
         let http = format!("127.0.0.1:{}", testbed::ports::free().unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -36,7 +36,7 @@ impl<'a> Outbox<'a> {
     }
 
     /// DDL of an outbox table as Debezium's documentation has it.
-    pub fn table(schema: &str, table: &str) -> String {
+    pub(crate) fn table(schema: &str, table: &str) -> String {
         format!(
             "CREATE TABLE `{schema}`.`{table}` (id CHAR(36) NOT NULL PRIMARY KEY, aggregatetype VARCHAR(255) NOT NULL, \
              aggregateid VARCHAR(255) NOT NULL, type VARCHAR(255) NOT NULL, payload JSON);"
@@ -44,12 +44,12 @@ impl<'a> Outbox<'a> {
     }
 
     /// The topic of an aggregate type.
-    pub fn topic(&self, aggregate_type: &str) -> String {
+    pub(crate) fn topic(&self, aggregate_type: &str) -> String {
         format!("{}.{aggregate_type}", self.name)
     }
 
     /// Inserts one row as a transaction of its own.
-    pub fn insert(&self, id: &str, aggregate_type: &str, key: &str, payload: &str) {
+    pub(crate) fn insert(&self, id: &str, aggregate_type: &str, key: &str, payload: &str) {
         let Self { name, .. } = self;
         self.mysql
             .sql(&format!(
@@ -59,7 +59,7 @@ impl<'a> Outbox<'a> {
     }
 
     /// Writes the configuration file and returns its path.
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         let Self { name, extra, http, .. } = self;
         let text = format!(
             r#"
@@ -95,12 +95,12 @@ outbox.main.headers.eventType = "type"
     }
 
     /// Starts the relay; does not wait for it.
-    pub fn start(&self) -> Daemon {
+    pub(crate) fn start(&self) -> Daemon {
         self.start_with(&[])
     }
 
     /// Starts the relay with further arguments.
-    pub fn start_with(&self, arguments: &[&str]) -> Daemon {
+    pub(crate) fn start_with(&self, arguments: &[&str]) -> Daemon {
         let config = self.config();
         let mut all = vec!["run", "-c", config.to_str().unwrap()];
         all.extend_from_slice(arguments);
@@ -108,34 +108,37 @@ outbox.main.headers.eventType = "type"
     }
 
     /// Starts the relay and waits until it streams.
-    pub fn stream(&self) -> Daemon {
+    pub(crate) fn stream(&self) -> Daemon {
         let daemon = self.start();
         self.wait_ready();
         daemon
     }
 
     /// Waits until the relay is ready.
-    pub fn wait_ready(&self) {
-        testbed::wait::until(PATIENCE, "the relay is ready", || self.get("/readyz").is_some_and(|(code, _)| code == 200))
-            .unwrap();
+    pub(crate) fn wait_ready(&self) {
+        testbed::wait::until(PATIENCE, "the relay is ready", || {
+            self.get("/readyz").is_some_and(|(code, _)| code == 200)
+        })
+        .unwrap();
     }
 
     /// An endpoint's answer, if it answers.
-    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         testbed::http_get(&self.http, path).ok()
     }
 
     /// Waits until the relay has delivered this many records since it started.
-    pub fn wait_delivered(&self, records: u64) {
+    pub(crate) fn wait_delivered(&self, records: u64) {
         testbed::wait::until(PATIENCE, "records are delivered", || {
-            let status = self.get("/status").and_then(|(_, body)| serde_json::from_str::<serde_json::Value>(&body).ok());
+            let status =
+                self.get("/status").and_then(|(_, body)| serde_json::from_str::<serde_json::Value>(&body).ok());
             status.is_some_and(|s| s["delivered"]["records"].as_u64() >= Some(records))
         })
         .unwrap();
     }
 
     /// Everything that a `read_committed` consumer sees in these topics.
-    pub fn seen(&self, aggregate_types: &[&str]) -> Vec<Observed> {
+    pub(crate) fn seen(&self, aggregate_types: &[&str]) -> Vec<Observed> {
         let topics: Vec<String> = aggregate_types.iter().map(|t| self.topic(t)).collect();
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         Observer::read_all(self.kafka, &topics, Isolation::ReadCommitted).unwrap()

@@ -30,23 +30,14 @@ impl Servers {
     pub fn find() -> Result<Self> {
         let folder = folder();
         let path = folder.join("servers.env");
-        let text = fs::read_to_string(&path).with_context(|| {
-            format!(
-                "no servers at {}: run tests/testbed/setup.sh first",
-                path.display()
-            )
-        })?;
-        let entries: HashMap<&str, &str> = text
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .collect();
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("no servers at {}: run tests/testbed/setup.sh first", path.display()))?;
+        let entries: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
         let get = |key: &str| {
-            entries.get(key).copied().with_context(|| {
-                format!(
-                    "{} has no {key}: run tests/testbed/setup.sh again",
-                    path.display()
-                )
-            })
+            entries
+                .get(key)
+                .copied()
+                .with_context(|| format!("{} has no {key}: run tests/testbed/setup.sh again", path.display()))
         };
         let file = |key: &str| get(key).map(|value| folder.join(value));
         Ok(Self {
@@ -71,11 +62,9 @@ pub fn folder() -> PathBuf {
 
 /// `$OUTBOXD_TESTBED_DIR`, or `run` in the cache: holds the data of running servers.
 pub fn run_folder() -> Result<PathBuf> {
-    let path =
-        std::env::var_os("OUTBOXD_TESTBED_DIR").map_or_else(|| folder().join("run"), PathBuf::from);
+    let path = std::env::var_os("OUTBOXD_TESTBED_DIR").map_or_else(|| folder().join("run"), PathBuf::from);
     fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
-    path.canonicalize()
-        .with_context(|| format!("resolving {}", path.display()))
+    path.canonicalize().with_context(|| format!("resolving {}", path.display()))
 }
 
 /// The root of the source tree.
@@ -108,10 +97,7 @@ impl RunDir {
             .with_context(|| format!("creating a folder in {}", parent.display()))?
             .keep();
         let owner = own(&path).with_context(|| format!("locking {}", path.display()))?;
-        Ok(Self {
-            path,
-            _owner: owner,
-        })
+        Ok(Self { path, _owner: owner })
     }
 
     /// The folder.

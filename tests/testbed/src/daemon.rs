@@ -45,28 +45,15 @@ impl Daemon {
         let dir = RunDir::new("daemon")?;
         let log = dir.path().join("output.log");
         let mut command = process::command(binary.as_ref());
-        command
-            .args(arguments)
-            .envs(environment)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(arguments).envs(environment).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = process::spawn(command)?;
         let lines = Arc::default();
         let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
         let child = process.child_mut();
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        collect(
-            stdout.context("no standard output")?,
-            &lines,
-            file.try_clone()?,
-        );
+        collect(stdout.context("no standard output")?, &lines, file.try_clone()?);
         collect(stderr.context("no standard error")?, &lines, file);
-        Ok(Self {
-            process,
-            lines,
-            log,
-            _dir: dir,
-        })
+        Ok(Self { process, lines, log, _dir: dir })
     }
 
     /// The process id.
@@ -89,18 +76,11 @@ impl Daemon {
 
     /// Waits for a line that contains `text`, from the beginning on. Fails early if the daemon ends.
     pub fn wait_for_line(&mut self, text: &str, timeout: Duration) -> Result<String> {
-        self.wait_for(&format!("a line with '{text}'"), timeout, |line| {
-            line.contains(text)
-        })
+        self.wait_for(&format!("a line with '{text}'"), timeout, |line| line.contains(text))
     }
 
     /// Waits for a line that `wanted` accepts; `what` says in the error what it was.
-    pub fn wait_for(
-        &mut self,
-        what: &str,
-        timeout: Duration,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<String> {
+    pub fn wait_for(&mut self, what: &str, timeout: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let mut looked_at = 0;
         let found = wait::until_some(timeout, what, || {
             // Asked first: what it printed before its end is then complete but for the pipe's rest.
@@ -117,9 +97,7 @@ impl Daemon {
                 (None, _) => None,
             }
         });
-        found
-            .and_then(|result| result)
-            .with_context(|| format!("output so far:\n{}", process::tail(&self.log)))
+        found.and_then(|result| result).with_context(|| format!("output so far:\n{}", process::tail(&self.log)))
     }
 
     /// Crashes it.
@@ -159,9 +137,7 @@ impl Daemon {
 
     /// Waits for its end.
     pub fn wait_exit(&mut self, timeout: Duration) -> Result<ExitStatus> {
-        self.process
-            .wait(timeout)
-            .with_context(|| format!("output so far:\n{}", process::tail(&self.log)))
+        self.process.wait(timeout).with_context(|| format!("output so far:\n{}", process::tail(&self.log)))
     }
 }
 

@@ -45,9 +45,7 @@ impl Default for KafkaOptions {
             brokers: 1,
             properties: Vec::new(),
             advertised: None,
-            jvm: ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-                .map(str::to_owned)
-                .to_vec(),
+            jvm: ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"].map(str::to_owned).to_vec(),
         }
     }
 }
@@ -56,13 +54,7 @@ impl KafkaOptions {
     /// One or three nodes whose Java machines are as in production, but for the heap: for measurements.
     #[must_use]
     pub fn for_bench(brokers: usize) -> Self {
-        Self {
-            brokers,
-            jvm: ["-Xms768m", "-Xmx768m", "-XX:+UseG1GC"]
-                .map(str::to_owned)
-                .to_vec(),
-            ..Self::default()
-        }
+        Self { brokers, jvm: ["-Xms768m", "-Xmx768m", "-XX:+UseG1GC"].map(str::to_owned).to_vec(), ..Self::default() }
     }
 }
 
@@ -93,19 +85,14 @@ impl Kafka {
     pub fn start(options: KafkaOptions) -> Result<Self> {
         ensure!(matches!(options.brokers, 1 | 3), "one or three brokers");
         if let Some(advertised) = &options.advertised {
-            ensure!(
-                advertised.len() == options.brokers,
-                "one advertised address per node"
-            );
+            ensure!(advertised.len() == options.brokers, "one advertised address per node");
         }
         let servers = Servers::find()?;
         let mut attempt = 1;
         loop {
             match Self::try_start(options.clone(), servers.clone()) {
                 // Somebody else on this machine may take a port between our look and Kafka's.
-                Err(error) if attempt < START_ATTEMPTS && error.to_string() == PORT_TAKEN => {
-                    attempt += 1
-                }
+                Err(error) if attempt < START_ATTEMPTS && error.to_string() == PORT_TAKEN => attempt += 1,
                 result => return result,
             }
         }
@@ -115,21 +102,12 @@ impl Kafka {
         let nodes = (0..options.brokers)
             .map(|_| {
                 Ok(Node {
-                    ports: NodePorts {
-                        external: ports::free()?,
-                        internal: ports::free()?,
-                        controller: ports::free()?,
-                    },
+                    ports: NodePorts { external: ports::free()?, internal: ports::free()?, controller: ports::free()? },
                     process: None,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut kafka = Self {
-            nodes,
-            options,
-            servers,
-            dir: RunDir::new("kafka")?,
-        };
+        let mut kafka = Self { nodes, options, servers, dir: RunDir::new("kafka")? };
         kafka.write_properties()?;
         for node in 0..kafka.nodes.len() {
             kafka.format(node)?;
@@ -146,9 +124,7 @@ impl Kafka {
     fn launch(&mut self, node: usize) -> Result<()> {
         let ports = self.node(node)?.ports;
         wait::until(START_TIMEOUT, "the node's ports to be free", || {
-            [ports.external, ports.internal, ports.controller]
-                .into_iter()
-                .all(ports::is_free)
+            [ports.external, ports.internal, ports.controller].into_iter().all(ports::is_free)
         })?;
         let mut command = self.java(&self.options.jvm);
         command
@@ -169,8 +145,7 @@ impl Kafka {
         let mut ended = None;
         wait::until(START_TIMEOUT, "the broker to be ready", || {
             ended = process.exited().ok().flatten();
-            ended.is_some()
-                || probe::live_brokers(node.ports.internal).is_ok_and(|live| live >= brokers)
+            ended.is_some() || probe::live_brokers(node.ports.internal).is_ok_and(|live| live >= brokers)
         })
         .with_context(|| process::tail(&log))?;
         if ended.is_some() {
@@ -182,15 +157,11 @@ impl Kafka {
     }
 
     fn node(&self, node: usize) -> Result<&Node> {
-        self.nodes
-            .get(node)
-            .with_context(|| format!("there is no node {node}"))
+        self.nodes.get(node).with_context(|| format!("there is no node {node}"))
     }
 
     fn node_mut(&mut self, node: usize) -> Result<&mut Node> {
-        self.nodes
-            .get_mut(node)
-            .with_context(|| format!("there is no node {node}"))
+        self.nodes.get_mut(node).with_context(|| format!("there is no node {node}"))
     }
 
     /// `bootstrap.servers` for the system under test: the advertised addresses.
@@ -251,11 +222,7 @@ impl Kafka {
     pub fn start_node(&mut self, node: usize) -> Result<()> {
         ensure!(self.node(node)?.process.is_none(), "node {node} is running");
         self.launch(node)?;
-        let running = self
-            .nodes
-            .iter()
-            .filter(|node| node.process.is_some())
-            .count();
+        let running = self.nodes.iter().filter(|node| node.process.is_some()).count();
         self.wait_ready(node, running)
     }
 

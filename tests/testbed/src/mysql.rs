@@ -36,22 +36,14 @@ pub struct MysqlOptions {
 
 impl Default for MysqlOptions {
     fn default() -> Self {
-        Self {
-            gtid: true,
-            server_id: 1,
-            extra: Vec::new(),
-            initialize: Vec::new(),
-        }
+        Self { gtid: true, server_id: 1, extra: Vec::new(), initialize: Vec::new() }
     }
 }
 
 impl MysqlOptions {
     /// The default with more options of `mysqld`.
     pub fn with<S: Into<String>>(extra: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            extra: extra.into_iter().map(Into::into).collect(),
-            ..Self::default()
-        }
+        Self { extra: extra.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -98,24 +90,15 @@ impl Mysql {
         let dir = RunDir::new("mysql")?;
         template::copy_to(&servers, &options.initialize, &dir.path().join("data"))?;
         let (socket, socket_dir) = socket_path(dir.path())?;
-        let mut mysql = Self {
-            process: None,
-            servers,
-            options,
-            port: ports::free()?,
-            socket,
-            _socket_dir: socket_dir,
-            dir,
-        };
+        let mut mysql =
+            Self { process: None, servers, options, port: ports::free()?, socket, _socket_dir: socket_dir, dir };
         mysql.launch()?;
         Ok(mysql)
     }
 
     fn launch(&mut self) -> Result<()> {
         // A client of the killed server may keep the port busy for a moment.
-        wait::until(START_TIMEOUT, "the server's port to be free", || {
-            ports::is_free(self.port)
-        })?;
+        wait::until(START_TIMEOUT, "the server's port to be free", || ports::is_free(self.port))?;
         let mut command = server_command(&self.servers, &self.data_dir());
         command
             .args(self.options.arguments())
@@ -124,10 +107,7 @@ impl Mysql {
             .arg("--secure-file-priv=")
             .arg(format!("--port={}", self.port))
             .arg(format!("--socket={}", self.socket.display()))
-            .arg(format!(
-                "--pid-file={}",
-                self.dir.path().join("pid").display()
-            ));
+            .arg(format!("--pid-file={}", self.dir.path().join("pid").display()));
         process::log_to(&mut command, &self.log_file())?;
         let mut started = process::spawn(command)?;
         let mut ended = None;
@@ -137,10 +117,7 @@ impl Mysql {
         })
         .with_context(|| process::tail(&self.log_file()))?;
         if let Some(status) = ended {
-            bail!(
-                "mysqld ended ({status}):\n{}",
-                process::tail(&self.log_file())
-            );
+            bail!("mysqld ended ({status}):\n{}", process::tail(&self.log_file()));
         }
         self.process = Some(started);
         Ok(())
@@ -210,10 +187,7 @@ impl Mysql {
         if let Some(mut process) = self.process.take() {
             let status = process.terminate(STOP_TIMEOUT)?;
             if !status.success() {
-                bail!(
-                    "mysqld ended ({status}):\n{}",
-                    process::tail(&self.log_file())
-                );
+                bail!("mysqld ended ({status}):\n{}", process::tail(&self.log_file()));
             }
         }
         Ok(())
@@ -252,12 +226,8 @@ impl Mysql {
     /// The binlog files, oldest first; works while the server is down.
     pub fn binlogs(&self) -> Result<Vec<PathBuf>> {
         let index = self.data_dir().join(format!("{LOG_NAME}.index"));
-        let text =
-            fs::read_to_string(&index).with_context(|| format!("reading {}", index.display()))?;
-        Ok(text
-            .lines()
-            .map(|line| self.data_dir().join(line))
-            .collect())
+        let text = fs::read_to_string(&index).with_context(|| format!("reading {}", index.display()))?;
+        Ok(text.lines().map(|line| self.data_dir().join(line)).collect())
     }
 
     /// What the real `mysqlbinlog -v` prints of the complete log. Before each file's text stands a line
@@ -300,9 +270,6 @@ fn socket_path(dir: &Path) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
     if inside.as_os_str().len() < 100 {
         return Ok((inside, None));
     }
-    let short = tempfile::Builder::new()
-        .prefix("outboxd-")
-        .tempdir()
-        .context("making a folder for the socket")?;
+    let short = tempfile::Builder::new().prefix("outboxd-").tempdir().context("making a folder for the socket")?;
     Ok((short.path().join("mysqld.sock"), Some(short)))
 }

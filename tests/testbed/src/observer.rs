@@ -88,19 +88,14 @@ impl Observer {
         let mut consumers = Vec::new();
         for topic in topics {
             let null = NullMark::random();
-            let mut consumer =
-                process::spawn(console_consumer(kafka, topic, isolation, group, &null)?)?;
+            let mut consumer = process::spawn(console_consumer(kafka, topic, isolation, group, &null)?)?;
             let output = consumer.child_mut().stdout.take();
             let output = output.context("the console consumer has no output")?;
             let (topic, sender) = ((*topic).to_owned(), sender.clone());
             std::thread::spawn(move || forward(&topic, &null, output, &sender));
             consumers.push(consumer);
         }
-        Ok(Self {
-            records,
-            consumers,
-            log: kafka.tools_log(),
-        })
+        Ok(Self { records, consumers, log: kafka.tools_log() })
     }
 
     /// The next records, until there are `count` of them or none has come for `idle`.
@@ -121,10 +116,7 @@ impl Observer {
             Ok(record) => record.map(Some),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => {
-                bail!(
-                    "the console consumer has ended:\n{}",
-                    process::tail(&self.log)
-                )
+                bail!("the console consumer has ended:\n{}", process::tail(&self.log))
             }
         }
     }
@@ -144,9 +136,7 @@ impl Observer {
         for topic in topics {
             all.extend(read_topic(kafka, topic, isolation)?);
         }
-        all.sort_by(|a, b| {
-            (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset))
-        });
+        all.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
         Ok(all)
     }
 }
@@ -176,9 +166,8 @@ fn read_topic(kafka: &Kafka, topic: &str, isolation: Isolation) -> Result<Vec<Ob
         let Ok(offsets) = kafka.group_offsets(&group, topic) else {
             continue;
         };
-        let done = |(partition, end): (usize, &i64)| {
-            *end == 0 || offsets.get(&partition).is_some_and(|offset| offset >= end)
-        };
+        let done =
+            |(partition, end): (usize, &i64)| *end == 0 || offsets.get(&partition).is_some_and(|offset| offset >= end);
         if ends.iter().enumerate().all(done) {
             break;
         }
@@ -195,13 +184,7 @@ fn read_topic(kafka: &Kafka, topic: &str, isolation: Isolation) -> Result<Vec<Ob
     Ok(seen)
 }
 
-fn console_consumer(
-    kafka: &Kafka,
-    topic: &str,
-    isolation: Isolation,
-    group: &str,
-    null: &NullMark,
-) -> Result<Command> {
+fn console_consumer(kafka: &Kafka, topic: &str, isolation: Isolation, group: &str, null: &NullMark) -> Result<Command> {
     let isolation = match isolation {
         Isolation::ReadCommitted => "read_committed",
         Isolation::ReadUncommitted => "read_uncommitted",
@@ -235,16 +218,10 @@ fn console_consumer(
     Ok(command)
 }
 
-fn forward(
-    topic: &str,
-    null: &NullMark,
-    output: ChildStdout,
-    sender: &mpsc::Sender<Result<Observed>>,
-) {
+fn forward(topic: &str, null: &NullMark, output: ChildStdout, sender: &mpsc::Sender<Result<Observed>>) {
     for line in BufReader::with_capacity(1 << 20, output).split(b'\n') {
-        let record = line
-            .context("reading the console consumer's output")
-            .and_then(|line| line::parse(topic, &line, null));
+        let record =
+            line.context("reading the console consumer's output").and_then(|line| line::parse(topic, &line, null));
         if sender.send(record).is_err() {
             return;
         }

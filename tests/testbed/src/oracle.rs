@@ -140,9 +140,7 @@ impl Verdict {
     /// Up to ten examples of a defect.
     #[must_use]
     pub fn examples(&self, defect: Defect) -> &[String] {
-        self.defects
-            .get(&defect)
-            .map_or(&[], |(_, examples)| examples)
+        self.defects.get(&defect).map_or(&[], |(_, examples)| examples)
     }
 
     fn add(&mut self, defect: Defect, example: impl FnOnce() -> String) {

@@ -32,10 +32,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub fn spawn(command: Command) -> Result<Process> {
     let what = format!("{command:?}");
     let child = spawn_child(command).with_context(|| format!("starting {what}"))?;
-    let pid = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .context("a process id out of range")?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process id out of range")?;
     Ok(Process { child, pid })
 }
 
@@ -62,17 +59,9 @@ fn output_of(mut command: Command, input: &[u8]) -> Result<Vec<u8>> {
         scope.spawn(|| stdin.map(|mut stdin| io::Write::write_all(&mut stdin, input)));
         child.wait_with_output()
     });
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = output.with_context(|| format!("running {what}"))?;
+    let Output { status, stdout, stderr } = output.with_context(|| format!("running {what}"))?;
     if !status.success() {
-        bail!(
-            "{what} failed ({status}): {}{}",
-            String::from_utf8_lossy(&stderr),
-            String::from_utf8_lossy(&stdout)
-        );
+        bail!("{what} failed ({status}): {}{}", String::from_utf8_lossy(&stderr), String::from_utf8_lossy(&stdout));
     }
     Ok(stdout)
 }
@@ -125,15 +114,12 @@ impl Process {
         if let Some(status) = self.exited()? {
             bail!("process {} has ended already ({status})", self.pid());
         }
-        kill_process(self.pid, signal)
-            .with_context(|| format!("sending {signal:?} to process {}", self.pid()))
+        kill_process(self.pid, signal).with_context(|| format!("sending {signal:?} to process {}", self.pid()))
     }
 
     /// How it ended, if it has.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("asking for process {}", self.child.id()))
+        self.child.try_wait().with_context(|| format!("asking for process {}", self.child.id()))
     }
 
     /// Waits for its end.
@@ -171,14 +157,9 @@ impl Drop for Process {
 
 /// Opens a log file for appending as a child's standard output and error.
 pub fn log_to(command: &mut Command, path: &Path) -> Result<()> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(|| format!("opening {}", path.display()))?;
-    let copy = file
-        .try_clone()
-        .with_context(|| format!("opening {}", path.display()))?;
+    let file =
+        File::options().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))?;
+    let copy = file.try_clone().with_context(|| format!("opening {}", path.display()))?;
     command.stdout(file).stderr(copy);
     Ok(())
 }

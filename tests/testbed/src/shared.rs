@@ -20,10 +20,7 @@ pub struct Shared {
 /// removes their folders (a static is never dropped).
 pub fn shared() -> Result<&'static Shared> {
     static SHARED: OnceLock<Result<Shared>> = OnceLock::new();
-    SHARED
-        .get_or_init(Shared::start)
-        .as_ref()
-        .map_err(|error| anyhow!("{error:#}"))
+    SHARED.get_or_init(Shared::start).as_ref().map_err(|error| anyhow!("{error:#}"))
 }
 
 impl Shared {
@@ -32,9 +29,7 @@ impl Shared {
         std::thread::scope(|scope| {
             let mysql = scope.spawn(|| Mysql::start(MysqlOptions::default()));
             let kafka = Kafka::start(KafkaOptions::default())?;
-            let mysql = mysql
-                .join()
-                .map_err(|_| anyhow!("starting MySQL panicked"))??;
+            let mysql = mysql.join().map_err(|_| anyhow!("starting MySQL panicked"))??;
             Ok(Self { mysql, kafka })
         })
     }

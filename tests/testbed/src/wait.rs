@@ -12,11 +12,7 @@ pub fn until(timeout: Duration, what: &str, mut condition: impl FnMut() -> bool)
 }
 
 /// Polls `attempt` until it gives a value; after `timeout` an error that names `what` was awaited.
-pub fn until_some<T>(
-    timeout: Duration,
-    what: &str,
-    mut attempt: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn until_some<T>(timeout: Duration, what: &str, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + timeout;
     loop {
         if let Some(value) = attempt() {

@@ -16,25 +16,19 @@ fn shell(script: &str) -> Result<Daemon> {
 
 #[test]
 fn ends_when_asked() -> Result<()> {
-    let mut daemon =
-        shell("trap 'echo bye >&2; exit 3' TERM; echo ready $NAME; while :; do sleep 0.1; done")?;
+    let mut daemon = shell("trap 'echo bye >&2; exit 3' TERM; echo ready $NAME; while :; do sleep 0.1; done")?;
     assert_eq!(daemon.wait_for_line("ready", SOON)?, "ready outboxd");
     daemon.sigterm()?;
     assert_eq!(daemon.wait_exit(SOON)?.code(), Some(3));
     daemon.wait_for_line("bye", SOON)?;
-    assert_eq!(
-        std::fs::read_to_string(daemon.log_file())?,
-        "ready outboxd\nbye\n"
-    );
+    assert_eq!(std::fs::read_to_string(daemon.log_file())?, "ready outboxd\nbye\n");
     Ok(())
 }
 
 #[test]
 fn an_early_end_is_told_at_once() -> Result<()> {
     let mut daemon = shell("echo broken; exit 1")?;
-    let error = daemon
-        .wait_for_line("ready", Duration::from_secs(3600))
-        .expect_err("it never is");
+    let error = daemon.wait_for_line("ready", Duration::from_secs(3600)).expect_err("it never is");
     assert!(format!("{error:#}").contains("broken"), "{error:#}");
     Ok(())
 }
@@ -66,10 +60,7 @@ fn http() -> Result<()> {
         stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\nnot yet\n")?;
         Ok(String::from_utf8_lossy(&request[..length]).into_owned())
     });
-    assert_eq!(
-        http_get(&address, "/readyz")?,
-        (503, "not yet\n".to_owned())
-    );
+    assert_eq!(http_get(&address, "/readyz")?, (503, "not yet\n".to_owned()));
     let request = server.join().expect("the server thread")?;
     assert!(request.starts_with("GET /readyz HTTP/1.0\r\n"), "{request}");
     Ok(())

@@ -20,20 +20,11 @@ fn committed_rows_survive_restart_and_crash() -> Result<()> {
     mysql.restart_with(MysqlOptions::with(["--max-connections=50"]))?;
 
     assert_eq!(mysql.port(), port);
-    assert_eq!(
-        mysql.sql("SELECT * FROM shop.t ORDER BY id")?,
-        "1\tfirst\n2\tsecond\n"
-    );
-    assert_eq!(
-        mysql.sql("SELECT @@max_connections, @@gtid_mode")?,
-        "50\tON\n"
-    );
+    assert_eq!(mysql.sql("SELECT * FROM shop.t ORDER BY id")?, "1\tfirst\n2\tsecond\n");
+    assert_eq!(mysql.sql("SELECT @@max_connections, @@gtid_mode")?, "50\tON\n");
     let mut text = String::new();
     mysql.mysqlbinlog_v()?.read_to_string(&mut text)?;
-    assert!(
-        text.contains("###   @2='first'") && text.contains("###   @2='second'"),
-        "{text}"
-    );
+    assert!(text.contains("###   @2='first'") && text.contains("###   @2='second'"), "{text}");
     assert_eq!(mysql.binlogs()?.len(), 3);
     assert!(mysql.ca_file().exists());
 

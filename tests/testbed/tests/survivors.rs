@@ -11,10 +11,7 @@ fn up() -> Result<(Daemon, Vec<u32>)> {
     let mut testbed = Daemon::start(env!("CARGO_BIN_EXE_testbed"), ["up"])?;
     testbed.wait_for_line("Ctrl-C", Duration::from_secs(120))?;
     let line = testbed.wait_for_line("processes ", Duration::ZERO)?;
-    let pids = line
-        .split(' ')
-        .filter_map(|word| word.parse().ok())
-        .collect();
+    let pids = line.split(' ').filter_map(|word| word.parse().ok()).collect();
     Ok((testbed, pids))
 }
 
@@ -23,9 +20,7 @@ fn lives(pid: u32) -> bool {
 }
 
 fn wait_until_gone(pids: &[u32]) -> Result<()> {
-    wait::until(Duration::from_secs(10), "the servers to be gone", || {
-        !pids.iter().any(|pid| lives(*pid))
-    })
+    wait::until(Duration::from_secs(10), "the servers to be gone", || !pids.iter().any(|pid| lives(*pid)))
 }
 
 #[test]
@@ -38,10 +33,7 @@ fn servers_end_with_the_harness() -> Result<()> {
 
     let (mut testbed, pids) = up()?;
     let folder = testbed.wait_for_line("socket ", Duration::ZERO)?;
-    let folder = Path::new(&folder["socket ".len()..])
-        .parent()
-        .context("the socket's folder")?
-        .to_owned();
+    let folder = Path::new(&folder["socket ".len()..]).parent().context("the socket's folder")?.to_owned();
     assert!(folder.exists());
     testbed.sigint()?;
     assert!(testbed.wait_exit(Duration::from_secs(60))?.success());

@@ -19,20 +19,16 @@ impl Kafka {
     pub(super) fn write_properties(&self) -> Result<()> {
         for node in 0..self.nodes.len() {
             let path = self.properties_file(node);
-            fs::write(&path, self.properties(node)?)
-                .with_context(|| format!("writing {}", path.display()))?;
+            fs::write(&path, self.properties(node)?).with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
     }
 
     pub(super) fn format(&self, node: usize) -> Result<()> {
-        self.tool(
-            "kafka.tools.StorageTool",
-            ["format", "-t", CLUSTER_ID, "-c"],
-        )
-        .arg(self.properties_file(node))
-        .run()
-        .context("formatting Kafka's storage")?;
+        self.tool("kafka.tools.StorageTool", ["format", "-t", CLUSTER_ID, "-c"])
+            .arg(self.properties_file(node))
+            .run()
+            .context("formatting Kafka's storage")?;
         Ok(())
     }
 

@@ -66,16 +66,9 @@ impl Kafka {
     }
 
     /// Any Java class among Kafka's jars, such as `org.apache.kafka.tools.TransactionsCommand`.
-    pub fn tool(
-        &self,
-        class: &str,
-        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    ) -> Tool {
+    pub fn tool(&self, class: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Tool {
         let mut command = self.java(&SHORT_LIVED);
-        command
-            .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
-            .arg(class)
-            .args(arguments);
+        command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error").arg(class).args(arguments);
         Tool(command)
     }
 
@@ -85,12 +78,7 @@ impl Kafka {
     }
 
     /// Creates a topic, replicated to all nodes, with configuration such as `("cleanup.policy", "compact")`.
-    pub fn create_topic(
-        &self,
-        name: &str,
-        partitions: u32,
-        configs: &[(&str, &str)],
-    ) -> Result<()> {
+    pub fn create_topic(&self, name: &str, partitions: u32, configs: &[(&str, &str)]) -> Result<()> {
         let mut tool = self
             .admin_tool(TOPIC_COMMAND)
             .args(["--create", "--topic", name])
@@ -105,34 +93,24 @@ impl Kafka {
 
     /// Deletes a topic.
     pub fn delete_topic(&self, name: &str) -> Result<()> {
-        self.admin_tool(TOPIC_COMMAND)
-            .args(["--delete", "--topic", &literal(name)])
-            .run()?;
+        self.admin_tool(TOPIC_COMMAND).args(["--delete", "--topic", &literal(name)]).run()?;
         Ok(())
     }
 
     /// What the tool prints of a topic: partitions, leaders, in-sync replicas, configuration.
     pub fn describe_topic(&self, name: &str) -> Result<String> {
-        self.admin_tool(TOPIC_COMMAND)
-            .args(["--describe", "--topic", &literal(name)])
-            .run()
+        self.admin_tool(TOPIC_COMMAND).args(["--describe", "--topic", &literal(name)]).run()
     }
 
     /// The names of all topics but Kafka's own.
     pub fn topics(&self) -> Result<Vec<String>> {
-        let text = self
-            .admin_tool(TOPIC_COMMAND)
-            .args(["--list", "--exclude-internal"])
-            .run()?;
+        let text = self.admin_tool(TOPIC_COMMAND).args(["--list", "--exclude-internal"]).run()?;
         Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Changes the configuration of a topic, e.g. `("max.message.bytes", "1000")`.
     pub fn alter_configs(&self, topic: &str, configs: &[(&str, &str)]) -> Result<()> {
-        let list: Vec<String> = configs
-            .iter()
-            .map(|(key, value)| format!("{key}=[{value}]"))
-            .collect();
+        let list: Vec<String> = configs.iter().map(|(key, value)| format!("{key}=[{value}]")).collect();
         self.admin_tool(CONFIG_COMMAND)
             .args(["--alter", "--entity-type", "topics", "--entity-name", topic])
             .args(["--add-config", &list.join(",")])
@@ -142,10 +120,7 @@ impl Kafka {
 
     /// The end offset (high watermark) of each partition of a topic, in order.
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>> {
-        let text = self
-            .admin_tool(OFFSETS)
-            .args(["--topic-partitions", &literal(topic), "--time", "latest"])
-            .run()?;
+        let text = self.admin_tool(OFFSETS).args(["--topic-partitions", &literal(topic), "--time", "latest"]).run()?;
         let mut offsets = Vec::new();
         for line in text.lines() {
             let mut fields = line.rsplitn(3, ':');
@@ -162,10 +137,7 @@ impl Kafka {
 
     /// The offset that a consumer group has committed for each partition of a topic, as far as it has.
     pub fn group_offsets(&self, group: &str, topic: &str) -> Result<HashMap<usize, i64>> {
-        let text = self
-            .admin_tool(GROUPS)
-            .args(["--describe", "--offsets", "--group", group])
-            .run()?;
+        let text = self.admin_tool(GROUPS).args(["--describe", "--offsets", "--group", group]).run()?;
         Ok(text
             .lines()
             .filter_map(|line| {

@@ -21,9 +21,7 @@ pub(super) fn copy_to(servers: &Servers, initialize: &[String], data: &Path) -> 
         make(servers, initialize, &template)?;
     }
     let mut command = process::command("cp");
-    command
-        .args(["--archive", "--reflink=auto", "--sparse=always"])
-        .args([&template, data]);
+    command.args(["--archive", "--reflink=auto", "--sparse=always"]).args([&template, data]);
     process::output(command)?;
     Ok(())
 }

@@ -35,8 +35,7 @@ pub(super) fn random(kind: &str) -> String {
 
 pub(super) fn parse(topic: &str, line: &[u8], null: &NullMark) -> Result<Observed> {
     let text = std::str::from_utf8(line).context("the console consumer printed no UTF-8")?;
-    try_parse(topic, text, null)
-        .with_context(|| format!("cannot read the console consumer's line: {text}"))
+    try_parse(topic, text, null).with_context(|| format!("cannot read the console consumer's line: {text}"))
 }
 
 fn try_parse(topic: &str, text: &str, null: &NullMark) -> Result<Observed> {
@@ -45,9 +44,7 @@ fn try_parse(topic: &str, text: &str, null: &NullMark) -> Result<Observed> {
         bail!("{} fields", fields.len());
     };
     let number = |field: &str, name: &str| -> Result<i64> {
-        let digits = field
-            .strip_prefix(name)
-            .context("a field of another name")?;
+        let digits = field.strip_prefix(name).context("a field of another name")?;
         Ok(digits.parse()?)
     };
     Ok(Observed {
@@ -87,10 +84,7 @@ fn unescape(text: &str, null: &NullMark) -> Result<Option<Vec<u8>>> {
     let mut rest = text;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         bytes.extend(plain.as_bytes());
-        let digits = escaped
-            .strip_prefix('x')
-            .and_then(|hex| hex.get(..2))
-            .context("an unknown escape")?;
+        let digits = escaped.strip_prefix('x').and_then(|hex| hex.get(..2)).context("an unknown escape")?;
         bytes.push(u8::from_str_radix(digits, 16)?);
         rest = &escaped[3..];
     }
@@ -108,17 +102,14 @@ mod tests {
 
     #[test]
     fn reads_a_full_line() -> Result<()> {
-        let line = b"CreateTime:1700000000000\tPartition:2\tOffset:41\tid:7,\\H,none:NIL,\\H,e:\tk\\x5Cx\ta\\x09\\xC3\\xA9";
+        let line =
+            b"CreateTime:1700000000000\tPartition:2\tOffset:41\tid:7,\\H,none:NIL,\\H,e:\tk\\x5Cx\ta\\x09\\xC3\\xA9";
         let record = parse("t", line, &nil())?;
         assert_eq!((record.partition, record.offset), (2, 41));
         assert_eq!(record.timestamp, Some(1_700_000_000_000));
         assert_eq!(
             record.headers,
-            vec![
-                ("id".to_owned(), Some(b"7".to_vec())),
-                ("none".to_owned(), None),
-                ("e".to_owned(), Some(Vec::new())),
-            ]
+            vec![("id".to_owned(), Some(b"7".to_vec())), ("none".to_owned(), None), ("e".to_owned(), Some(Vec::new())),]
         );
         assert_eq!(record.key.as_deref(), Some(&b"k\\x"[..]));
         assert_eq!(record.value.as_deref(), Some("a\té".as_bytes()));
@@ -127,11 +118,7 @@ mod tests {
 
     #[test]
     fn tells_null_from_text_and_empty() -> Result<()> {
-        let record = parse(
-            "t",
-            b"NO_TIMESTAMP\tPartition:0\tOffset:0\tNO_HEADERS\tNIL\t",
-            &nil(),
-        )?;
+        let record = parse("t", b"NO_TIMESTAMP\tPartition:0\tOffset:0\tNO_HEADERS\tNIL\t", &nil())?;
         assert_eq!((record.timestamp, record.key), (None, None));
         assert_eq!(record.value, Some(Vec::new()));
         assert!(record.headers.is_empty());

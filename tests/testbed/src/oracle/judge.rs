@@ -10,11 +10,7 @@ use crate::Observed;
 pub fn judge(rows: &[Row], records: &[Observed], rules: &Rules) -> Verdict {
     let mut judge = Judge {
         rules,
-        verdict: Verdict {
-            committed: rows.len(),
-            observed: records.len(),
-            ..Verdict::default()
-        },
+        verdict: Verdict { committed: rows.len(), observed: records.len(), ..Verdict::default() },
         last_of_key: HashMap::new(),
         last_of_partition: HashMap::new(),
     };
@@ -113,13 +109,11 @@ impl<'a> Judge<'a> {
         for (position, (ordinals, counts)) in promised {
             if counts.len() != 1 || !counts.contains(&(ordinals.len() as u64)) {
                 let (ordinals, counts) = (ordinals.len(), Vec::from_iter(counts));
-                torn.entry(position)
-                    .or_insert_with(|| format!("{ordinals} ordinals, headers say {counts:?}"));
+                torn.entry(position).or_insert_with(|| format!("{ordinals} ordinals, headers say {counts:?}"));
             }
         }
         for (position, what) in torn {
-            self.verdict
-                .add(Defect::Torn, || format!("{position}: {what}"));
+            self.verdict.add(Defect::Torn, || format!("{position}: {what}"));
         }
     }
 }
@@ -138,11 +132,7 @@ fn parse_source(header: &str) -> Option<(&str, u64, u64)> {
 }
 
 /// Whether a later row was seen before; keeps the latest.
-fn is_before_last<K: std::hash::Hash + Eq>(
-    last: &mut HashMap<K, usize>,
-    key: K,
-    index: usize,
-) -> bool {
+fn is_before_last<K: std::hash::Hash + Eq>(last: &mut HashMap<K, usize>, key: K, index: usize) -> bool {
     let last = last.entry(key).or_insert(index);
     let before = index < *last;
     *last = (*last).max(index);
@@ -156,9 +146,7 @@ fn same_value(row: &Option<Vec<u8>>, record: &Option<Vec<u8>>, form: ValueForm) 
     let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
     match form {
         ValueForm::Bytes => row == record,
-        ValueForm::Json => {
-            row == record || json(row).is_some_and(|value| json(record) == Some(value))
-        }
+        ValueForm::Json => row == record || json(row).is_some_and(|value| json(record) == Some(value)),
     }
 }
 

@@ -42,10 +42,7 @@ fn delivered(rows: &[Row]) -> Vec<Observed> {
 }
 
 fn verdict(rows: &[Row], records: &[Observed]) -> Verdict {
-    let rules = Rules {
-        partitions: [(TOPIC.to_owned(), PARTITIONS)].into(),
-        ..Rules::default()
-    };
+    let rules = Rules { partitions: [(TOPIC.to_owned(), PARTITIONS)].into(), ..Rules::default() };
     judge(rows, records, &rules)
 }
 
@@ -55,11 +52,8 @@ fn expect(spoil: impl FnOnce(&mut Vec<Observed>), expected: &[(Defect, usize)]) 
     let mut records = delivered(&rows);
     spoil(&mut records);
     let verdict = verdict(&rows, &records);
-    let found: Vec<(Defect, usize)> = Defect::ALL
-        .into_iter()
-        .map(|defect| (defect, verdict.count(defect)))
-        .filter(|(_, count)| *count > 0)
-        .collect();
+    let found: Vec<(Defect, usize)> =
+        Defect::ALL.into_iter().map(|defect| (defect, verdict.count(defect))).filter(|(_, count)| *count > 0).collect();
     assert_eq!(found, expected, "{verdict}");
     assert_eq!(verdict.is_clean(), expected.is_empty());
 }
@@ -86,9 +80,7 @@ fn torn_transaction() {
 fn torn_by_its_own_header() {
     let spoil = |records: &mut Vec<Observed>| {
         for record in &mut records[0..3] {
-            let source = record
-                .header("outboxd-source")
-                .map(|s| s.replace("/3", "/4"));
+            let source = record.header("outboxd-source").map(|s| s.replace("/3", "/4"));
             record.headers[1].1 = source.map(String::into_bytes);
         }
     };
@@ -121,10 +113,7 @@ fn reordered_within_a_key() {
     let spoil = |records: &mut Vec<Observed>| {
         (records[0].offset, records[2].offset) = (records[2].offset, records[0].offset);
     };
-    expect(
-        spoil,
-        &[(Defect::ReorderedInKey, 1), (Defect::OutOfLogOrder, 1)],
-    );
+    expect(spoil, &[(Defect::ReorderedInKey, 1), (Defect::OutOfLogOrder, 1)]);
 }
 
 #[test]

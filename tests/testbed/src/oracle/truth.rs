@@ -34,14 +34,7 @@ impl Table {
     /// A table with the usual columns: id, aggregatetype, aggregateid, type, payload.
     #[must_use]
     pub fn usual(database: &str, name: &str) -> Self {
-        Self {
-            database: database.to_owned(),
-            name: name.to_owned(),
-            id: 1,
-            aggregate_type: 2,
-            key: 3,
-            payload: 5,
-        }
+        Self { database: database.to_owned(), name: name.to_owned(), id: 1, aggregate_type: 2, key: 3, payload: 5 }
     }
 }
 
@@ -66,11 +59,7 @@ pub struct Row {
 pub fn read(mut log: impl BufRead, tables: &[Table]) -> Result<Vec<Row>> {
     let mut reader = Reader::new(tables);
     let mut line = Vec::new();
-    while log
-        .read_until(b'\n', &mut line)
-        .context("reading the log's text")?
-        > 0
-    {
+    while log.read_until(b'\n', &mut line).context("reading the log's text")? > 0 {
         reader
             .line(line.strip_suffix(b"\n").unwrap_or(&line))
             .with_context(|| format!("in {} before {}", reader.file, reader.end))?;
@@ -83,21 +72,12 @@ pub fn read(mut log: impl BufRead, tables: &[Table]) -> Result<Vec<Row>> {
 /// other outbox table.
 pub fn cross_check(mysql: &Mysql, table: &Table, id_column: &str, rows: &[Row]) -> Result<()> {
     let (database, name) = (&table.database, &table.name);
-    let text = mysql.sql(&format!(
-        "SELECT HEX(CONCAT(`{id_column}`)) FROM `{database}`.`{name}`"
-    ))?;
+    let text = mysql.sql(&format!("SELECT HEX(CONCAT(`{id_column}`)) FROM `{database}`.`{name}`"))?;
     let kept: HashSet<String> = text.lines().map(str::to_owned).collect();
-    let logged: HashSet<String> = rows
-        .iter()
-        .map(|row| row.id.iter().map(|byte| format!("{byte:02X}")).collect())
-        .collect();
+    let logged: HashSet<String> =
+        rows.iter().map(|row| row.id.iter().map(|byte| format!("{byte:02X}")).collect()).collect();
     let only = |a: &HashSet<String>, b: &HashSet<String>| a.difference(b).count();
-    ensure!(
-        kept == logged,
-        "{} ids only in the table, {} only in the log",
-        only(&kept, &logged),
-        only(&logged, &kept)
-    );
+    ensure!(kept == logged, "{} ids only in the table, {} only in the log", only(&kept, &logged), only(&logged, &kept));
     Ok(())
 }
 
@@ -125,10 +105,7 @@ const DELIMITER: &str = "/*!*/;";
 
 impl<'a> Reader<'a> {
     fn new(tables: &'a [Table]) -> Self {
-        Self {
-            tables,
-            ..Self::default()
-        }
+        Self { tables, ..Self::default() }
     }
 
     fn line(&mut self, line: &[u8]) -> Result<()> {
@@ -209,11 +186,7 @@ impl<'a> Reader<'a> {
 
     fn execute(&mut self, statement: &str) {
         if let Some(gtid) = statement.strip_prefix("SET @@SESSION.GTID_NEXT= ") {
-            self.gtid = gtid
-                .split('\'')
-                .nth(1)
-                .filter(|gtid| gtid.contains(':'))
-                .map(str::to_owned);
+            self.gtid = gtid.split('\'').nth(1).filter(|gtid| gtid.contains(':')).map(str::to_owned);
         } else if let Some(xid) = statement.strip_prefix("XA PREPARE ") {
             let rows = std::mem::take(&mut self.open);
             self.prepared.insert(xid.to_owned(), rows);
@@ -230,10 +203,7 @@ impl<'a> Reader<'a> {
             self.roll_back_to(name);
         } else if statement == "COMMIT" {
             self.commit();
-        } else if statement == "BEGIN"
-            || statement.starts_with("XA START ")
-            || statement.starts_with("ROLLBACK")
-        {
+        } else if statement == "BEGIN" || statement.starts_with("XA START ") || statement.starts_with("ROLLBACK") {
             self.open.clear();
             self.savepoints.clear();
         }

@@ -7,9 +7,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Option<Vec<u8>>> {
     if text == b"NULL" {
         return Ok(None);
     }
-    let quoted = text
-        .strip_prefix(b"'")
-        .and_then(|text| text.strip_suffix(b"'"));
+    let quoted = text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'"));
     match quoted {
         Some(text) => unescape(text).map(Some),
         // Negative numbers are followed by their unsigned reading in brackets.

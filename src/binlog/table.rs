@@ -195,9 +195,10 @@ impl TableMap {
         Ok(Self { table_id, database, table, columns })
     }
 
-    /// The position of the column of this name. Names are compared as MySQL does for ASCII: without case.
+    /// The position of the column of exactly this name. MySQL ignores case here, but Debezium does not, and a name in the
+    /// wrong case is more likely a mistake than meant.
     pub fn column_index(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|c| c.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name)))
+        self.columns.iter().position(|c| c.name.as_deref() == Some(name))
     }
 
     /// Whether the log carries the names of the columns (`binlog_row_metadata=FULL`).

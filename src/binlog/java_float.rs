@@ -133,7 +133,7 @@ fn free_format(fraction: u64, binary_exponent: i32) -> Digits {
             exponent += 1;
         }
     }
-    let two_at_least = exponent < -3 || exponent >= 8;
+    let two_at_least = !(-3..8).contains(&exponent);
     let mut digits = Vec::with_capacity(20);
     loop {
         digits.push(rest.divide(&scale));

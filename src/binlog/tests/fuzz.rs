@@ -54,8 +54,10 @@ fn decode(kind: u8, body: &[u8], tables: &HashMap<u64, TableMap>) {
     }
 }
 
+type Events = Vec<(u8, Vec<u8>)>;
+
 /// Real events up to a size that keeps the run short, and the tables that they name.
-fn corpus() -> (Vec<(u8, Vec<u8>)>, HashMap<u64, TableMap>) {
+fn corpus() -> (Events, HashMap<u64, TableMap>) {
     let fixtures = ["types", "shapes", "images", "minimal_metadata", "golden"];
     let mut events: Vec<_> = fixtures.iter().flat_map(|name| fixture_events(name)).collect();
     let maps = events.iter().filter(|(kind, _)| *kind == TABLE_MAP).map(|(_, body)| TableMap::decode(body).unwrap());
@@ -217,6 +219,7 @@ fn documents_to_encode() -> impl Strategy<Value = Doc> {
         any::<u16>().prop_map(|n| Doc::UInt(n.into())),
         any::<u32>().prop_map(|n| Doc::UInt(n.into())),
         prop::num::f64::NORMAL.prop_map(Doc::Double),
+        (any::<i32>(), 0..9i32).prop_map(|(n, e)| Doc::Double(f64::from(n) / 10f64.powi(e))),
         any::<String>().prop_map(Doc::Text),
         (120usize..140).prop_map(|n| Doc::Text("x".repeat(n))),
     ];
@@ -278,7 +281,7 @@ impl Doc {
             Doc::Bool(b) => out.push_str(&b.to_string()),
             Doc::Int(n) => out.push_str(&n.to_string()),
             Doc::UInt(n) => out.push_str(&n.to_string()),
-            Doc::Double(n) if (1e-3..1e7).contains(&n.abs()) => out.push_str(&format!("{n:?}")),
+            Doc::Double(n) if *n == 0.0 || (1e-3..1e7).contains(&n.abs()) => out.push_str(&format!("{n:?}")),
             // Exact, then without what is not needed.
             Doc::Double(n) => {
                 let text = format!("{n:.1100}");

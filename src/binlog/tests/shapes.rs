@@ -114,6 +114,7 @@ fn rows_of_odd_tables() {
     assert_eq!(rows("shape_partitioned"), ["5|p0", "15|p1"]);
     assert_eq!(rows("shape_functional"), ["1|{\"x\":[1,2]}|B"]);
     assert_eq!(rows("shape_all_latin1"), ["é|é|é"]);
+    assert_eq!(rows("shape_vector_among_latin1"), ["é|NULL|é|é|é|é|é"]);
     assert_eq!(rows("Größe `x"), ["1"]);
     let charsets = &seen["shape_charsets"][0];
     assert_eq!(charsets[0], "é");

@@ -31,3 +31,6 @@ pub mod value;
 
 pub use bytes::DecodeError;
 pub use charset::Charset;
+
+#[cfg(test)]
+mod tests;

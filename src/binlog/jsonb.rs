@@ -163,7 +163,7 @@ impl Writer<'_> {
             code::INT32 => 32,
             code::INT64 => 0,
             _ => {
-                self.digits(number);
+                debezium::write_digits(number, self.out);
                 return Ok(());
             }
         };
@@ -171,23 +171,8 @@ impl Writer<'_> {
         if signed < 0 {
             self.out.push(b'-');
         }
-        self.digits(signed.unsigned_abs());
+        debezium::write_digits(signed.unsigned_abs(), self.out);
         Ok(())
-    }
-
-    /// Half the cost of `write!`, and most documents are full of small numbers.
-    fn digits(&mut self, mut number: u64) {
-        let mut text = [b'0'; 20];
-        let mut first = text.len() - 1;
-        for (i, place) in text.iter_mut().enumerate().rev() {
-            *place = b'0' | u8::try_from(number % 10).unwrap_or(0);
-            first = i;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(text.get(first..).unwrap_or(&[]));
     }
 
     fn opaque(&mut self, kind: u8, bytes: &[u8]) -> Result<(), DecodeError> {
@@ -211,6 +196,7 @@ impl Writer<'_> {
 
     /// A string literal: `"`, `\` and control characters escaped, nothing else.
     fn string(&mut self, text: &[u8]) {
+        self.out.reserve(text.len() + 2);
         self.out.push(b'"');
         let mut rest = text;
         while let Some(at) = first_to_escape(rest) {
@@ -262,11 +248,52 @@ fn first_to_escape(text: &[u8]) -> Option<usize> {
     for (nth, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = control | zero(word ^ ONES * u64::from(b'"')) | zero(word ^ ONES * u64::from(b'\\'));
+        let found = control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
             return usize::try_from(found.trailing_zeros() / 8).ok().map(|byte| nth * 8 + byte);
         }
     }
     let due = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
     tail.iter().position(due).map(|at| words.len() * 8 + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(raw: &[u8]) -> Result<String, DecodeError> {
+        let mut out = Vec::new();
+        write_json(raw, &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn documents_by_hand() {
+        assert_eq!(text(&[]), Ok("null".into()));
+        assert_eq!(text(&[4, 1]), Ok("true".into()));
+        assert_eq!(text(&[5, 0xFE, 0xFF]), Ok("-2".into()));
+        assert_eq!(text(b"\x0c\x03a\"\x1f"), Ok("\"a\\\"\\u001F\"".into()));
+        // {"a":1}: count 1, size 12, key at 11 of length 1, inlined int16.
+        assert_eq!(text(&[0, 1, 0, 12, 0, 11, 0, 1, 0, 5, 1, 0, b'a']), Ok("{\"a\":1}".into()));
+        assert_eq!(text(&[0, 1, 0, 13, 0, 11, 0, 1, 0, 5, 1, 0, b'a']), Err(malformed("container in JSON")));
+        assert_eq!(text(&[4, 3]), Err(malformed("literal in JSON")));
+        assert_eq!(text(b"\x0c\x01\xff"), Err(malformed("text in JSON")));
+        assert!(text(&[11, 0, 0, 0, 0, 0, 0, 0xF0, 0x7F]).is_err());
+    }
+
+    /// Each level is an array whose only element follows its seven bytes of head.
+    fn nested(levels: usize) -> Vec<u8> {
+        let mut raw = vec![2, 0, 0, 4, 0];
+        for _ in 1..levels {
+            let size = u16::try_from(raw.len() + 6).unwrap().to_le_bytes();
+            raw = [&[2, 1, 0, size[0], size[1], raw[0], 7, 0], &raw[1..]].concat();
+        }
+        raw
+    }
+
+    #[test]
+    fn nesting_ends_where_the_servers_does() {
+        assert_eq!(text(&nested(3)), Ok("[[[]]]".into()));
+        assert!(text(&nested(100)).is_ok());
+        assert_eq!(text(&nested(101)), Err(malformed("depth of JSON")));
+    }
 }

@@ -195,13 +195,62 @@ impl TableMap {
         Ok(Self { table_id, database, table, columns })
     }
 
-    /// The position of the column of this name. Names are compared as MySQL does for ASCII: without case.
+    /// The position of the column of exactly this name. MySQL ignores case here, but Debezium does not, and a name in the
+    /// wrong case is more likely a mistake than meant.
     pub fn column_index(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|c| c.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name)))
+        self.columns.iter().position(|c| c.name.as_deref() == Some(name))
     }
 
     /// Whether the log carries the names of the columns (`binlog_row_metadata=FULL`).
     pub fn has_names(&self) -> bool {
         self.columns.iter().all(|c| c.name.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table 7 `d`.`t` with one column of the given type and metadata, then `optional`.
+    fn map(code: u8, details: &[u8], optional: &[u8]) -> Vec<u8> {
+        let head = [7, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 1, code];
+        [&head, &[u8::try_from(details.len()).unwrap()][..], details, &[1], optional].concat()
+    }
+
+    fn kind(code: u8, details: &[u8]) -> Result<ColumnKind, DecodeError> {
+        TableMap::decode(&map(code, details, &[])).map(|mut table| table.columns.remove(0).kind)
+    }
+
+    #[test]
+    fn metadata_of_types() {
+        assert_eq!(kind(246, &[10, 2]), Ok(ColumnKind::Decimal { precision: 10, scale: 2 }));
+        assert_eq!(kind(254, &[247, 2]), Ok(ColumnKind::Enum { bytes: 2, labels: Labels::UNKNOWN }));
+        // CHAR of 1020 bytes: the inverted length bits stand in the type.
+        assert_eq!(kind(254, &[0xCE, 0xFC]), Ok(ColumnKind::Char { max_bytes: 1020, charset: Charset::Unknown }));
+        assert_eq!(kind(12, &[]), Ok(ColumnKind::Unsupported(12)));
+        assert_eq!(kind(200, &[]), Err(DecodeError::UnsupportedType(200)));
+        for (code, details) in
+            [(246, [66, 2]), (246, [2, 3]), (16, [0, 0]), (16, [1, 8]), (254, [1, 9]), (254, [248, 5])]
+        {
+            assert!(matches!(kind(code, &details), Err(DecodeError::Malformed { .. })), "{code} {details:?}");
+        }
+        assert!(kind(18, &[7]).is_err());
+        assert!(kind(252, &[5]).is_err());
+        assert!(kind(3, &[1]).is_err(), "metadata left over");
+    }
+
+    #[test]
+    fn optional_metadata() {
+        let decode = |optional: &[u8]| TableMap::decode(&map(3, &[], optional));
+        // Unsigned, a field of the future, a name, invisible.
+        let table = decode(&[1, 1, 0x80, 99, 2, 0, 0, 4, 2, 1, b'x', 12, 1, 0]).unwrap();
+        assert_eq!(table.column_index("x"), Some(0));
+        assert_eq!(table.column_index("X"), None);
+        assert_eq!(table.columns[0].kind, ColumnKind::Int { unsigned: Some(true) });
+        assert!(table.columns[0].nullable && !table.columns[0].visible && table.has_names());
+        assert_eq!(table_id_and_name(&map(3, &[], &[])), Ok((7, &b"d"[..], &b"t"[..])));
+        for broken in [&[1, 0][..], &[4, 0], &[4, 4, 1, b'x', 1, b'y'], &[4, 2, 1, 0xFF], &[99, 5, 0], &[1]] {
+            assert!(decode(broken).is_err(), "{broken:?}");
+        }
     }
 }

@@ -36,7 +36,18 @@ pub fn is_showable(kind: &ColumnKind) -> bool {
 /// TIME as microseconds, all since 1970 or midnight; TIMESTAMP as ISO 8601 in UTC; YEAR as a number (0000 as 1900);
 /// BIT(1) as `true` or `false`, longer BIT as little-endian bytes; JSON as compact JSON text. Dates with a zero part
 /// leave as the epoch; a caller that knows the column to be nullable asks [`is_zero_date`] first and writes NULL.
+///
+/// On an error `out` is left as it was.
 pub fn write_value(kind: &ColumnKind, raw: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let start = out.len();
+    let written = write(kind, raw, out);
+    if written.is_err() {
+        out.truncate(start);
+    }
+    written
+}
+
+fn write(kind: &ColumnKind, raw: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     match *kind {
         ColumnKind::TinyInt { unsigned } => write_int(raw, 1, unsigned, out)?,
         ColumnKind::SmallInt { unsigned } => write_int(raw, 2, unsigned, out)?,
@@ -104,8 +115,16 @@ pub fn write_header_value(kind: &ColumnKind, raw: &[u8], out: &mut Vec<u8>) -> R
         _ => false,
     };
     if binary {
-        let bytes = out.split_off(start);
-        write_base64(&bytes, out);
+        // The text goes behind the bytes, which are then closed up: no other buffer is needed.
+        let end = out.len();
+        for from in (start..end).step_by(48) {
+            let mut chunk = [0; 48];
+            let bytes = out.get(from..end.min(from + 48)).unwrap_or(&[]);
+            let chunk = chunk.get_mut(..bytes.len()).unwrap_or(&mut []);
+            chunk.copy_from_slice(bytes);
+            write_base64(chunk, out);
+        }
+        out.drain(start..end);
     }
     Ok(())
 }
@@ -203,5 +222,64 @@ pub(super) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
         let mut text = [0; 64];
         let n = STANDARD.encode_slice(chunk, &mut text).unwrap_or(0);
         out.extend_from_slice(text.get(..n).unwrap_or(&[]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(kind: &ColumnKind, raw: &[u8]) -> Result<String, DecodeError> {
+        let mut out = Vec::new();
+        let written = write_value(kind, raw, &mut out);
+        assert!(written.is_ok() || out.is_empty());
+        written.map(|()| String::from_utf8(out).unwrap())
+    }
+
+    fn set(bytes: u8, names: &[&str], charset: Charset) -> ColumnKind {
+        let names = names.iter().map(|name| Box::from(name.as_bytes())).collect();
+        ColumnKind::Set { bytes, labels: Labels { charset, names: Some(names) } }
+    }
+
+    #[test]
+    fn integers_of_unknown_sign_are_exact_or_refused() {
+        let kind = ColumnKind::SmallInt { unsigned: None };
+        assert_eq!(shown(&kind, &[0xFF, 0x7F]), Ok("32767".into()));
+        assert_eq!(shown(&kind, &[0, 0x80]), Err(DecodeError::Metadata("the signedness of a column")));
+        assert!(shown(&kind, &[1]).is_err());
+    }
+
+    #[test]
+    fn labels_out_of_reach_are_errors() {
+        assert_eq!(shown(&set(1, &["a", "b"], Charset::Utf8), &[3]), Ok("a,b".into()));
+        assert_eq!(shown(&set(1, &["a", "b"], Charset::Utf8), &[4]), Err(malformed("SET value")));
+        assert_eq!(shown(&set(1, &["a", "b"], Charset::Other(51)), &[3]), Err(DecodeError::Charset(51)));
+    }
+
+    #[test]
+    fn days_outside_the_calendar_are_refused_and_zero_days_are_the_epoch() {
+        let date = |year: u32, month: u32, day: u32| (year << 9 | month << 5 | day).to_le_bytes();
+        let day = |raw: [u8; 4]| shown(&ColumnKind::Date, &raw[..3]);
+        assert_eq!(day(date(2024, 2, 29)), Ok("19782".into()));
+        assert!(matches!(day(date(2023, 2, 29)), Err(DecodeError::Range(_))));
+        assert_eq!(day(date(2023, 0, 29)), Ok("0".into()));
+        assert_eq!(is_zero_date(&ColumnKind::Date, &date(2023, 0, 29)[..3]), Ok(true));
+    }
+
+    #[test]
+    fn timestamp_columns() {
+        let fsp6 = ColumnKind::Timestamp { fsp: 6 };
+        assert_eq!(epoch_millis(&fsp6, &[0, 0, 0, 1, 0x01, 0xE2, 0x40]), Ok(Some(1123)));
+        assert_eq!(epoch_millis(&fsp6, &[0; 7]), Ok(None));
+        assert_eq!(epoch_millis(&ColumnKind::BigInt { unsigned: Some(false) }, &[0xFF; 8]), Ok(Some(-1)));
+        assert!(epoch_millis(&ColumnKind::BigInt { unsigned: Some(true) }, &[0xFF; 8]).is_err());
+        assert!(epoch_millis(&ColumnKind::Year, &[1]).is_err());
+    }
+
+    #[test]
+    fn headers_hold_binaries_as_base64() {
+        let mut out = b"id=".to_vec();
+        write_header_value(&ColumnKind::Binary { len: 4 }, &[0xDE, 0xAD], &mut out).unwrap();
+        assert_eq!(out, b"id=3q0AAA==");
     }
 }

@@ -68,6 +68,7 @@ fn signedness(field: &Reader<'_>, columns: &mut [Column]) -> Result<(), DecodeEr
     Ok(())
 }
 
+/// VECTOR counts as a string here: MySQL 9.7 writes a collation (`binary`) for it, GEOMETRY and JSON have none.
 fn is_character(kind: &ColumnKind) -> bool {
     matches!(
         kind,
@@ -77,6 +78,7 @@ fn is_character(kind: &ColumnKind) -> bool {
             | ColumnKind::Binary { .. }
             | ColumnKind::VarBinary { .. }
             | ColumnKind::Blob { .. }
+            | ColumnKind::Vector { .. }
     )
 }
 

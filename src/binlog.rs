@@ -29,6 +29,9 @@ pub mod stream;
 pub mod table;
 pub mod value;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 pub use bytes::DecodeError;
 pub use charset::Charset;
 

@@ -13,6 +13,9 @@
 pub mod codec;
 pub mod store;
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::binlog::event::Fingerprint;

@@ -232,3 +232,6 @@ fn describe(fingerprint: &Fingerprint) -> String {
         fingerprint.gtid.as_ref().map_or_else(|| "anonymous".to_owned(), |gtid| format!("GTID {gtid}")),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -433,3 +433,6 @@ fn gtid(event: &GtidEvent, at: &FilePosition) -> Result<Gtid> {
 fn low32(offset: u64) -> u32 {
     u32::try_from(offset & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

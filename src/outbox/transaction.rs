@@ -182,3 +182,6 @@ impl Transactions {
         self.start.as_ref().map(|start| start.start.to_string()).unwrap_or_else(|| "an unknown position".into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use super::*;
+use crate::binlog::event::GroupEnd;
+use crate::binlog::server::LogFile;
+use crate::binlog::testing::{FILE, UUID, at, fingerprint, group_start, terminator};
+
+fn server(gtid_mode: &str, executed: &str, purged: &str) -> Server {
+    let log = |name: &str, size| LogFile { name: name.into(), size };
+    Server {
+        version: "9.7.4".into(),
+        uuid: UUID.into(),
+        id: 1,
+        log_bin: true,
+        binlog_format: "ROW".into(),
+        binlog_row_image: "FULL".into(),
+        binlog_row_metadata: "FULL".into(),
+        log_replica_updates: true,
+        binlog_error_action: "ABORT_SERVER".into(),
+        gtid_mode: gtid_mode.into(),
+        executed: executed.parse().unwrap(),
+        purged: purged.parse().unwrap(),
+        end: at(5000),
+        do_db: String::new(),
+        ignore_db: String::new(),
+        logs: vec![log(FILE, 5000), log("mysql-bin.000002", 900)],
+    }
+}
+
+fn gtid_server(executed: &str, purged: &str) -> Server {
+    let full = |range: &str| if range.is_empty() { String::new() } else { format!("{UUID}:{range}") };
+    server("ON", &full(executed), &full(purged))
+}
+
+fn processed(executed: Option<&str>, last: Option<u64>) -> Processed {
+    Processed {
+        server_uuid: UUID.into(),
+        position: at(last.map_or(4, |n| 100 * n + 100)),
+        executed: executed.map(|range| format!("{UUID}:{range}").parse().unwrap()),
+        terminator: last.map(fingerprint),
+    }
+}
+
+fn gtids(range: &str) -> GtidSet {
+    format!("{UUID}:{range}").parse().unwrap()
+}
+
+#[test]
+fn gtid_mode_rewinds_one_group() {
+    let resumed = resume(&processed(Some("1-9"), Some(9)), &gtid_server("1-20", "1-3")).unwrap();
+    assert_eq!(resumed.from, DumpFrom::Gtid(gtids("1-8")));
+    assert!(resumed.rewind.is_some());
+}
+
+#[test]
+fn file_mode_rewinds_to_the_last_terminator() {
+    let mut file = processed(None, Some(9));
+    file.executed = None;
+    let resumed = resume(&file, &server("OFF", "", "")).unwrap();
+    assert_eq!(resumed.from, DumpFrom::File(at(969)));
+    assert!(resumed.rewind.is_some());
+}
+
+#[test]
+fn without_a_processed_group_there_is_nothing_to_rewind() {
+    let resumed = resume(&processed(Some("1-9"), None), &gtid_server("1-20", "")).unwrap();
+    assert_eq!(resumed, Resume { from: DumpFrom::Gtid(gtids("1-9")), rewind: None });
+}
+
+#[test]
+fn a_purged_last_group_is_left_uncompared_when_nothing_needed_is_gone() {
+    let resumed = resume(&processed(Some("1-9"), Some(9)), &gtid_server("1-20", "1-9")).unwrap();
+    assert_eq!(resumed, Resume { from: DumpFrom::Gtid(gtids("1-9")), rewind: None });
+}
+
+#[test]
+fn impossible_resumes_are_refused_by_name() {
+    let other = |mut p: Processed| {
+        p.server_uuid = "00000000-0000-0000-0000-000000000009".into();
+        p
+    };
+    let beyond = |mut p: Processed| {
+        p.position = at(6000);
+        p
+    };
+    let gone = |mut p: Processed| {
+        p.position.file = "mysql-bin.000000".into();
+        p
+    };
+    let cases = [
+        (processed(Some("1-30"), Some(30)), gtid_server("1-20", ""), Code::CheckpointAhead, ":21-30 (10 transactions)"),
+        (processed(Some("1-9"), Some(9)), gtid_server("1-20", "1-12"), Code::PositionPurged, ":10-12 (3 transactions)"),
+        (processed(Some("1-9"), Some(9)), server("OFF", "", ""), Code::PositionMode, "gtid_mode = OFF"),
+        (processed(None, Some(9)), gtid_server("1-20", ""), Code::PositionMode, "gtid_mode = ON"),
+        (other(processed(None, Some(9))), server("OFF", "", ""), Code::OtherServer, UUID),
+        (beyond(processed(None, Some(9))), server("OFF", "", ""), Code::HistoryChanged, "5000 bytes"),
+        (gone(processed(None, Some(9))), server("OFF", "", ""), Code::PositionPurged, "mysql-bin.000000"),
+    ];
+    for (processed, server, code, part) in cases {
+        let refused = resume(&processed, &server).unwrap_err();
+        assert_eq!(refused.code(), code, "{refused}");
+        assert!(refused.message().contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn another_server_is_followed_by_gtid_without_comparing_bytes() {
+    let mut before = processed(Some("1-9"), Some(9));
+    before.server_uuid = "00000000-0000-0000-0000-000000000009".into();
+    let resumed = resume(&before, &gtid_server("1-20", "")).unwrap();
+    assert_eq!(resumed, Resume { from: DumpFrom::Gtid(gtids("1-9")), rewind: None });
+}
+
+#[test]
+fn first_starts() {
+    let gtid = gtid_server("1-20", "1-3");
+    let start = |start: &StartPosition, server: &Server| first_start(start, server);
+    assert_eq!(start(&StartPosition::Now, &gtid).unwrap(), (at(5000), Some(gtids("1-20"))));
+    assert_eq!(start(&StartPosition::Earliest, &gtid).unwrap(), (at(4), Some(gtids("1-3"))));
+    assert_eq!(start(&StartPosition::Gtid(gtids("1-7")), &gtid).unwrap(), (at(4), Some(gtids("1-7"))));
+    let file = server("OFF", "", "");
+    assert_eq!(start(&StartPosition::Now, &file).unwrap(), (at(5000), None));
+    assert_eq!(start(&StartPosition::Earliest, &file).unwrap(), (at(4), None));
+    let named = StartPosition::File { name: FILE.into(), offset: 120 };
+    assert_eq!(start(&named, &file).unwrap(), (at(120), None));
+    assert_eq!(start(&named, &gtid).unwrap_err().code(), Code::StartPosition);
+    assert_eq!(start(&StartPosition::Gtid(gtids("1-7")), &file).unwrap_err().code(), Code::StartPosition);
+    assert_eq!(start(&StartPosition::Gtid(gtids("1-2")), &gtid).unwrap_err().code(), Code::PositionPurged);
+    assert_eq!(start(&StartPosition::Gtid(gtids("1-21")), &gtid).unwrap_err().code(), Code::CheckpointAhead);
+}
+
+#[test]
+fn the_rewound_group_is_dropped_and_verified() {
+    let rewind = Rewind { expected: fingerprint(9) };
+    for event in [BinlogEvent::Passed, group_start(9), BinlogEvent::Begin, BinlogEvent::Heartbeat] {
+        assert_eq!(rewind.check(&event).unwrap(), Rewound::Dropped);
+    }
+    assert_eq!(rewind.check(&terminator(9, GroupEnd::Commit)).unwrap(), Rewound::Verified);
+}
+
+#[test]
+fn any_difference_in_the_terminator_is_another_history() {
+    let differences: [fn(&mut Fingerprint); 8] = [
+        |f| f.file = "mysql-bin.000002".into(),
+        |f| f.start += 1,
+        |f| f.end += 1,
+        |f| f.event_type = 2,
+        |f| f.timestamp += 1,
+        |f| f.server_id += 1,
+        |f| f.size += 1,
+        |f| f.crc32 ^= 1,
+    ];
+    for change in differences {
+        let mut expected = fingerprint(9);
+        change(&mut expected);
+        let refused = Rewind { expected }.check(&terminator(9, GroupEnd::Commit)).unwrap_err();
+        assert_eq!(refused.code(), Code::HistoryChanged);
+    }
+    let other_group = Rewind { expected: fingerprint(9) }.check(&group_start(10)).unwrap_err();
+    assert_eq!(other_group.code(), Code::HistoryChanged);
+}

@@ -1,0 +1,155 @@
+use super::*;
+use crate::binlog::testing::{FILE, UUID, at, gtid, query, raw, read};
+
+const GTID: u8 = 33;
+const QUERY: u8 = 2;
+const XID: u8 = 16;
+
+fn interpreter(contiguity: Contiguity, offset: u64) -> Interpreter {
+    let filter = TableFilter::new([("shop".to_owned(), "outbox".to_owned())]);
+    Interpreter::new(filter, contiguity, at(offset))
+}
+
+/// Lays events end to end from `offset`; the header carries the low 32 bits of each end.
+fn lay(interpreter: &mut Interpreter, events: &[(u8, u16, Vec<u8>)]) -> Result<Vec<BinlogEvent>> {
+    events
+        .iter()
+        .map(|(kind, flags, data)| {
+            let end = interpreter.position().offset + 19 + data.len() as u64 + 4;
+            interpreter.interpret(read(&raw(*kind, *flags, data, low32(end))))
+        })
+        .collect()
+}
+
+#[test]
+fn a_group_is_its_gtid_its_begin_and_its_terminator() {
+    let mut interpreter = interpreter(Contiguity::Exact, 4);
+    let events =
+        lay(&mut interpreter, &[(GTID, 0, gtid(5)), (QUERY, 0, query("shop", "BEGIN")), (XID, 0, vec![1; 8])]).unwrap();
+    let [BinlogEvent::GroupStart(start), BinlogEvent::Begin, BinlogEvent::Terminator(end)] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!(start.gtid.as_ref().map(ToString::to_string), Some(format!("{UUID}:5")));
+    assert_eq!(start.start, at(4));
+    assert_eq!(end.end, GroupEnd::Commit);
+    assert_eq!(end.fingerprint.gtid, start.gtid);
+    assert_eq!(end.fingerprint.end, interpreter.position().offset);
+    assert_eq!(end.fingerprint.end - end.fingerprint.start, u64::from(end.fingerprint.size));
+    assert!(!interpreter.in_group());
+}
+
+#[test]
+fn offsets_go_on_beyond_four_gibibytes() {
+    let start = (1 << 32) - 20;
+    let mut interpreter = interpreter(Contiguity::Exact, start);
+    let events = lay(&mut interpreter, &[(GTID, 0, gtid(5)), (XID, 0, vec![1; 8])]).unwrap();
+    let BinlogEvent::Terminator(end) = &events[1] else { panic!("{events:?}") };
+    assert!(end.fingerprint.start > 1 << 32);
+    assert_eq!(end.fingerprint.end, start + 19 + 42 + 4 + 19 + 8 + 4);
+}
+
+#[test]
+fn a_gap_is_damage_in_file_mode_and_usual_in_gtid_mode() {
+    let far = || read(&raw(GTID, 0, &gtid(5), 9000));
+    let refused = interpreter(Contiguity::Exact, 4).interpret(far()).unwrap_err();
+    assert_eq!(refused.code(), Code::EventCorrupt);
+    let mut gaps = interpreter(Contiguity::Gaps, 4);
+    gaps.interpret(far()).unwrap();
+    assert_eq!(gaps.position(), &at(9000));
+}
+
+#[test]
+fn a_flipped_bit_is_found_wherever_it_is() {
+    let good = raw(XID, 0, &[1; 8], 4 + 31);
+    // The size field decides how much is read, so it is not flipped here.
+    for byte in (0..good.len()).filter(|byte| !(9..13).contains(byte)) {
+        let mut bad = good.clone();
+        bad[byte] ^= 0x10;
+        let refused = interpreter(Contiguity::Exact, 4).interpret(read(&bad)).unwrap_err();
+        assert_eq!(refused.code(), Code::EventCorrupt, "byte {byte}");
+    }
+}
+
+#[test]
+fn an_unknown_event_stops_the_relay_unless_it_may_be_ignored() {
+    let ignorable = EventFlags::LOG_EVENT_IGNORABLE_F.bits();
+    for kind in [99_u8, 26, 3 + 100] {
+        let refused = lay(&mut interpreter(Contiguity::Exact, 4), &[(kind, 0, vec![0; 4])]).unwrap_err();
+        assert_eq!(refused.code(), Code::EventUnsupported);
+        let passed = lay(&mut interpreter(Contiguity::Exact, 4), &[(kind, ignorable, vec![0; 4])]).unwrap();
+        assert!(matches!(passed[0], BinlogEvent::Passed));
+    }
+}
+
+#[test]
+fn a_group_may_not_begin_inside_another() {
+    let events = [(GTID, 0, gtid(5)), (QUERY, 0, query("shop", "BEGIN")), (GTID, 0, gtid(6))];
+    let refused = lay(&mut interpreter(Contiguity::Exact, 4), &events).unwrap_err();
+    assert_eq!(refused.code(), Code::EventUndecodable);
+}
+
+#[test]
+fn statements_inside_transactions_are_judged_and_ddl_is_a_group_of_its_own() {
+    let logged = "INSERT INTO outbox VALUES (1)";
+    let inside = [(GTID, 0, gtid(5)), (QUERY, 0, query("shop", "BEGIN")), (QUERY, 0, query("shop", logged))];
+    let events = lay(&mut interpreter(Contiguity::Exact, 4), &inside).unwrap();
+    assert!(matches!(&events[2], BinlogEvent::Statement { table, .. } if table == "shop.outbox"));
+    let ddl = [(GTID, 0, gtid(5)), (QUERY, 0, query("shop", "CREATE TABLE x (a INT)"))];
+    let events = lay(&mut interpreter(Contiguity::Exact, 4), &ddl).unwrap();
+    assert!(matches!(&events[1], BinlogEvent::Terminator(t) if t.end == GroupEnd::Standalone));
+}
+
+#[test]
+fn an_artificial_rotate_sets_the_position_and_a_real_one_is_reported() {
+    let rotate = |name: &str| [4_u64.to_le_bytes().as_slice(), name.as_bytes()].concat();
+    let mut interpreter = interpreter(Contiguity::Gaps, 4);
+    let first = interpreter.interpret(read(&raw(4, 0x20, &rotate("mysql-bin.000007"), 0))).unwrap();
+    assert!(matches!(first, BinlogEvent::Passed));
+    assert_eq!(interpreter.position().to_string(), "mysql-bin.000007:4");
+    let real = interpreter.interpret(read(&raw(4, 0, &rotate("mysql-bin.000008"), 777))).unwrap();
+    assert!(matches!(real, BinlogEvent::Rotated));
+    assert_eq!(interpreter.position().to_string(), "mysql-bin.000008:4");
+}
+
+/// A payload event that declares `declared` bytes; its content does not matter here.
+fn payload(declared: u64) -> Vec<u8> {
+    let mut body = vec![2, 3, 0xfc, 255, 0];
+    body.extend_from_slice(&[3, 9, 254]);
+    body.extend_from_slice(&declared.to_le_bytes());
+    body.extend_from_slice(&[1, 1, 1, 0]);
+    body.push(0);
+    body
+}
+
+#[test]
+fn a_payload_that_does_not_add_up_stops_the_relay() {
+    for declared in [0, u64::MAX] {
+        let refused = lay(&mut interpreter(Contiguity::Exact, 4), &[(GTID, 0, gtid(5)), (40, 0, payload(declared))]);
+        assert_eq!(refused.unwrap_err().code(), Code::CompressedPayload, "{declared}");
+    }
+    // It was not decompressed: the next outer event follows at once.
+    for next in [(GTID, 0, gtid(6)), (27, 0, FILE.as_bytes().to_vec()), (QUERY, 0, query("", &"x".repeat(500)))] {
+        let mut interpreter = interpreter(Contiguity::Exact, 4);
+        lay(&mut interpreter, &[(GTID, 0, gtid(5)), (40, 0, payload(300))]).unwrap();
+        let refused = lay(&mut interpreter, &[next]).unwrap_err();
+        assert_eq!(refused.code(), Code::CompressedPayload);
+    }
+    // It ends without a terminator.
+    let mut interpreter = interpreter(Contiguity::Exact, 4);
+    let begin = query("shop", "BEGIN");
+    lay(&mut interpreter, &[(GTID, 0, gtid(5)), (40, 0, payload(19 + begin.len() as u64 + 4))]).unwrap();
+    assert_eq!(lay(&mut interpreter, &[(QUERY, 0, begin)]).unwrap_err().code(), Code::CompressedPayload);
+}
+
+#[test]
+fn a_payload_is_one_group_whose_terminator_is_the_outer_event() {
+    let mut interpreter = interpreter(Contiguity::Exact, 4);
+    let begin = query("shop", "BEGIN");
+    let size = (19 + begin.len() as u64 + 4) + (19 + 8 + 4);
+    lay(&mut interpreter, &[(GTID, 0, gtid(5)), (40, 0, payload(size))]).unwrap();
+    let end = interpreter.position().clone();
+    let inner = lay(&mut interpreter, &[(QUERY, 0, begin), (XID, 0, vec![1; 8])]).unwrap();
+    let BinlogEvent::Terminator(terminator) = &inner[1] else { panic!("{inner:?}") };
+    assert_eq!(interpreter.position(), &end);
+    assert_eq!((terminator.fingerprint.event_type, terminator.fingerprint.end), (40, end.offset));
+}

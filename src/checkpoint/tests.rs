@@ -1,0 +1,133 @@
+use super::*;
+use crate::position::Gtid;
+
+fn owner(instance: &str) -> Owner {
+    Owner { instance: instance.into(), host: "db-relay-1".into(), pid: 4711, incarnation: 2, started_at: 1_700_000_000 }
+}
+
+pub(super) fn gtid(text: &str) -> Gtid {
+    text.parse().unwrap()
+}
+
+pub(super) fn fingerprint(start: u64, gtid_text: &str) -> Fingerprint {
+    Fingerprint {
+        file: "mysql-bin.000031".into(),
+        start,
+        end: start + 31,
+        event_type: 16,
+        timestamp: 1_700_000_001,
+        server_id: 1,
+        size: 31,
+        crc32: 0x5fb4_928f,
+        gtid: Some(gtid(gtid_text)),
+    }
+}
+
+pub(super) fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        relay: "orders".into(),
+        owner: owner("7d7f4b36-9d5c-4c53-9d4e-0e6a3f1f0001"),
+        taken_over_from: Some(owner("7d7f4b36-9d5c-4c53-9d4e-0e6a3f1f0000")),
+        sequence: 41,
+        previous: 3_405_691_582,
+        cluster_id: "5L6g3nShT-eMCtK--X86sw".into(),
+        source: SourceIdentity {
+            flavour: "mysql".into(),
+            server_uuid: "37c4df8a-e6bc-11f1-b392-02fc00000001".into(),
+            server_version: "9.7.4".into(),
+        },
+        position: FilePosition { file: "mysql-bin.000031".into(), offset: 5_000_000_000 },
+        executed: Some("37c4df8a-e6bc-11f1-b392-02fc00000001:1-7:9,37c4df8a-e6bc-11f1-b392-02fc00000001:blue:1-3".parse().unwrap()),
+        terminator: Some(fingerprint(4_999_999_969, "37c4df8a-e6bc-11f1-b392-02fc00000001:9")),
+        committed_at_us: 1_700_000_001_123_456,
+        counters: Counters { groups: 12, records: 34 },
+        config: "0123456789abcdef".into(),
+    }
+}
+
+fn delta(from: u64, to: u64, gtids: &str) -> CheckpointDelta {
+    CheckpointDelta {
+        from,
+        to,
+        gtids: gtids.parse().unwrap(),
+        end: FilePosition { file: "mysql-bin.000032".into(), offset: 200 },
+        terminator: fingerprint(169, "37c4df8a-e6bc-11f1-b392-02fc00000001:10"),
+        committed_at_us: 1_700_000_002_000_000,
+        records: 5,
+    }
+}
+
+/// Never edit a golden file: it is what a released version has stored.
+#[test]
+fn format_1_stays_readable() {
+    let golden = include_bytes!("golden/format-1.json");
+    let (read, id) = codec::decode(golden).unwrap();
+    assert_eq!(read, checkpoint());
+    assert_eq!(id.sequence, 41);
+    let (written, _) = codec::encode(&read).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8_lossy(golden).trim_end());
+}
+
+#[test]
+fn optional_parts_may_be_absent() {
+    let mut bare = checkpoint();
+    (bare.taken_over_from, bare.executed, bare.terminator) = (None, None, None);
+    let (bytes, id) = codec::encode(&bare).unwrap();
+    assert_eq!(codec::decode(&bytes).unwrap(), (bare, id));
+}
+
+#[test]
+fn a_newer_format_is_refused_and_damage_is_named() {
+    let newer = codec::decode(br#"{"format": 2, "whatever": true}"#).unwrap_err();
+    assert_eq!(newer.code(), Code::CheckpointUnreadable);
+    assert!(newer.message().contains("format 2"), "{newer}");
+    for damaged in [b"".as_slice(), b"{}", b"{\"format\":1}", b"\xff\xfe", b"{\"format\":1,"] {
+        assert_eq!(codec::decode(damaged).unwrap_err().code(), Code::CheckpointUnreadable);
+    }
+}
+
+#[test]
+fn i1_i2_a_checkpoint_moves_only_on_from_where_it_ended() {
+    let before = checkpoint();
+    let (_, id) = codec::encode(&before).unwrap();
+    let after = before.advance(&id, &delta(12, 15, "37c4df8a-e6bc-11f1-b392-02fc00000001:8:10")).unwrap();
+    assert_eq!(after.sequence, 42);
+    assert_eq!(after.previous, id.crc32);
+    assert_eq!(after.counters, Counters { groups: 15, records: 39 });
+    assert_eq!(after.position.to_string(), "mysql-bin.000032:200");
+    assert_eq!(
+        after.executed.unwrap().to_string(),
+        "37c4df8a-e6bc-11f1-b392-02fc00000001:1-10,37c4df8a-e6bc-11f1-b392-02fc00000001:blue:1-3"
+            .replace(",37c4df8a-e6bc-11f1-b392-02fc00000001:blue", ":blue")
+    );
+    for wrong in [delta(11, 15, ""), delta(13, 15, "")] {
+        assert_eq!(before.advance(&id, &wrong).unwrap_err().code(), Code::Internal);
+    }
+}
+
+#[test]
+fn i2_steps_join_only_end_to_end() {
+    let mut step = delta(12, 15, "37c4df8a-e6bc-11f1-b392-02fc00000001:8");
+    step.join(delta(15, 16, "37c4df8a-e6bc-11f1-b392-02fc00000001:10")).unwrap();
+    assert_eq!((step.from, step.to, step.records), (12, 16, 10));
+    assert_eq!(step.gtids.to_string(), "37c4df8a-e6bc-11f1-b392-02fc00000001:8:10");
+    assert_eq!(step.join(delta(17, 18, "")).unwrap_err().code(), Code::Internal);
+}
+
+#[test]
+fn a_take_over_keeps_the_position_and_names_the_predecessor() {
+    let before = checkpoint();
+    let (_, id) = codec::encode(&before).unwrap();
+    let after = before.taken_over(&id, owner("new"));
+    assert_eq!(after.taken_over_from, Some(before.owner.clone()));
+    assert_eq!((after.position, after.executed, after.sequence), (before.position.clone(), before.executed.clone(), 42));
+    let again = before.taken_over(&id, before.owner.clone());
+    assert_eq!(again.taken_over_from, before.taken_over_from);
+}
+
+proptest::proptest! {
+    #[test]
+    fn decoding_never_panics(bytes: Vec<u8>) {
+        let _ = codec::decode(&bytes);
+    }
+}

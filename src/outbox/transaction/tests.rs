@@ -1,0 +1,148 @@
+use super::*;
+use crate::binlog::event::OutboxId;
+use crate::binlog::testing::{at, group_start, inserted, terminator};
+use crate::config::{OnUpdate, OutboxConfig, TopicPart, TopicTemplate};
+
+fn outbox(on_update: OnUpdate) -> OutboxConfig {
+    OutboxConfig {
+        name: "main".into(),
+        database: "shop".into(),
+        table: "outbox".into(),
+        id: "id".into(),
+        aggregate_type: "aggregatetype".into(),
+        aggregate_id: "aggregateid".into(),
+        event_type: None,
+        payload: "payload".into(),
+        topic: TopicTemplate(vec![TopicPart::Literal("t".into())]),
+        timestamp: None,
+        source_header: true,
+        on_update,
+        headers: Vec::new(),
+    }
+}
+
+#[derive(Default)]
+struct Seen(Vec<RowChange>);
+
+impl Observer for Seen {
+    fn ignored(&mut self, _outbox: usize, change: RowChange) {
+        self.0.push(change);
+    }
+}
+
+fn machine() -> Transactions {
+    Transactions::new([outbox(OnUpdate::Stop)].into(), 1000)
+}
+
+/// Feeds events; answers with the marks of the rows of each decided group.
+fn marks(events: Vec<BinlogEvent>) -> Result<Vec<Vec<u8>>> {
+    let mut transactions = machine();
+    let mut out = Vec::new();
+    for event in events {
+        if let Some(decided) = transactions.apply(event, &mut Seen::default())? {
+            out.push(decided.rows.iter().map(|rows| rows.event.data()[0]).collect());
+        }
+    }
+    Ok(out)
+}
+
+fn group(number: u64, inside: Vec<BinlogEvent>, end: GroupEnd) -> Vec<BinlogEvent> {
+    let mut events = vec![group_start(number), BinlogEvent::Begin];
+    events.extend(inside);
+    events.push(terminator(number, end));
+    events
+}
+
+fn savepoint(name: &str) -> BinlogEvent {
+    BinlogEvent::Savepoint(name.into())
+}
+
+fn rollback_to(name: &str) -> BinlogEvent {
+    BinlogEvent::RollbackTo(name.into())
+}
+
+#[test]
+fn i9_rows_leave_at_commit_in_log_order_and_not_at_rollback() {
+    let mut events = group(1, vec![inserted(1), inserted(2)], GroupEnd::Commit);
+    events.extend(group(2, vec![inserted(3)], GroupEnd::Rollback));
+    events.extend(group(3, vec![inserted(4)], GroupEnd::Commit));
+    assert_eq!(marks(events).unwrap(), [vec![1, 2], vec![], vec![4]]);
+}
+
+#[test]
+fn rollback_to_a_savepoint_drops_what_came_behind_it() {
+    let inside = vec![
+        inserted(1),
+        savepoint("a"),
+        inserted(2),
+        savepoint("b"),
+        inserted(3),
+        rollback_to("a"),
+        inserted(4),
+        rollback_to("a"),
+        inserted(5),
+    ];
+    assert_eq!(marks(group(1, inside, GroupEnd::Commit)).unwrap(), [vec![1, 5]]);
+}
+
+#[test]
+fn a_repeated_savepoint_name_moves_the_savepoint() {
+    let inside = vec![savepoint("a"), inserted(1), savepoint("a"), inserted(2), rollback_to("a")];
+    assert_eq!(marks(group(1, inside, GroupEnd::Commit)).unwrap(), [vec![1]]);
+}
+
+#[test]
+fn an_unknown_savepoint_stops_the_relay() {
+    let inside = vec![savepoint("a"), savepoint("b"), rollback_to("a"), rollback_to("b")];
+    assert_eq!(marks(group(1, inside, GroupEnd::Commit)).unwrap_err().code(), Code::EventUndecodable);
+}
+
+#[test]
+fn an_xa_prepare_stops_the_relay_only_if_it_holds_outbox_rows() {
+    assert_eq!(marks(group(1, vec![], GroupEnd::Prepare)).unwrap(), [vec![0; 0]]);
+    let refused = marks(group(1, vec![inserted(1)], GroupEnd::Prepare)).unwrap_err();
+    assert_eq!(refused.code(), Code::EventUnsupported);
+}
+
+#[test]
+fn a_logged_statement_stops_the_relay_and_is_named() {
+    let statement = BinlogEvent::Statement { table: "shop.outbox".into(), thread_id: 9, at: at(77) };
+    let stopped = marks(group(1, vec![statement], GroupEnd::Commit)).unwrap_err();
+    assert_eq!(stopped.code(), Code::StatementLogged);
+    assert!(stopped.message().contains("mysql-bin.000001:77") && stopped.message().contains('9'), "{stopped}");
+}
+
+#[test]
+fn an_update_stops_or_warns_and_a_delete_is_counted() {
+    let change = |change| BinlogEvent::Changed { outbox: OutboxId(0), change, at: at(5) };
+    let stopped = marks(group(1, vec![change(RowChange::Update)], GroupEnd::Commit)).unwrap_err();
+    assert_eq!(stopped.code(), Code::RowUpdated);
+    let mut lenient = Transactions::new([outbox(OnUpdate::Warn)].into(), 1000);
+    let mut seen = Seen::default();
+    for event in group(1, vec![change(RowChange::Update), inserted(1), change(RowChange::Delete)], GroupEnd::Commit) {
+        if let Some(decided) = lenient.apply(event, &mut seen).unwrap() {
+            assert_eq!(decided.rows.len(), 1);
+        }
+    }
+    assert_eq!(seen.0, [RowChange::Update, RowChange::Delete]);
+}
+
+#[test]
+fn i6_a_source_transaction_above_the_limit_is_refused() {
+    let many = (0..101).map(|_| inserted(1)).collect();
+    assert_eq!(marks(group(1, many, GroupEnd::Commit)).unwrap_err().code(), Code::SourceTransactionTooLarge);
+    let dropped = (0..60).map(|_| inserted(1));
+    let inside = std::iter::once(savepoint("a"))
+        .chain(dropped)
+        .chain([rollback_to("a")])
+        .chain((0..60).map(|_| inserted(2)))
+        .collect();
+    assert_eq!(marks(group(1, inside, GroupEnd::Commit)).unwrap()[0].len(), 60);
+}
+
+#[test]
+fn a_new_group_forgets_the_half_read_one() {
+    let mut events = vec![group_start(1), BinlogEvent::Begin, savepoint("a"), inserted(1)];
+    events.extend(group(2, vec![inserted(2)], GroupEnd::Commit));
+    assert_eq!(marks(events).unwrap(), [vec![2]]);
+}

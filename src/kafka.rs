@@ -65,6 +65,10 @@ impl ClientContext for LogContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is an answer that was asked for.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         self.metrics.kafka_error(&code, ErrorClass::Retriable);
         if let Some(folded) = self.repeats.admit(&code) {

@@ -49,14 +49,18 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
 
     relay.status.starting("fencing older producers");
     let (incarnation, fence) = Incarnation::begin(config, Arc::clone(&relay.metrics)).await?;
+    relay.status.starting("reading the checkpoint");
     let found = store.load(&fence).await?;
     start::ensure_resolved(memory, found.as_ref())?;
+    relay.status.starting("checking topics");
     let catalog = Catalog::new(&config.kafka, Arc::clone(&relay.metrics), Arc::clone(&relay.status))?;
     catalog.ensure_configured(config.outboxes.iter().map(|outbox| &outbox.topic)).await?;
 
-    relay.status.starting("connecting to MySQL");
+    relay.status.starting("taking charge");
     let begin = start::Beginning { relay, store: &store, catalog: &catalog };
     let (deliverer, source) = begin.begin(incarnation, found, memory).await?;
+    // Its consumers are not needed while streaming; closing them takes a while.
+    let closing = tokio::task::spawn_blocking(move || drop(store));
 
     let (sender, receiver) = channel(config.batch.max_bytes.saturating_mul(2));
     relay.status.attach(sender.gauge());
@@ -70,6 +74,7 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
         stop_reading.abort();
     }
     let read = reading.await;
+    closing.await.map_err(|e| Error::new(Code::TaskPanicked, "closing the checkpoint's readers").caused_by(e))?;
     delivered?;
     match read {
         Ok(result) => result,

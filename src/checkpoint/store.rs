@@ -37,13 +37,19 @@ pub struct Store {
 }
 
 struct Inner {
-    config: ClientConfig,
+    readers: Readers,
     relay: String,
     topic: String,
     partition: i32,
     partitions: i32,
     cluster_id: String,
-    metrics: Arc<Metrics>,
+}
+
+/// Two consumers, because a client asks for watermarks under its own isolation level: the high watermark is known to the
+/// one, the last stable offset to the other.
+struct Readers {
+    uncommitted: BaseConsumer<LogContext>,
+    committed: BaseConsumer<LogContext>,
 }
 
 impl Store {
@@ -53,8 +59,10 @@ impl Store {
     /// `KafkaUnavailable`, `KafkaAcl`, `TopicCreate`, `CheckpointTopic`.
     pub async fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
         let client = kafka::base_config(&config.kafka);
+        // They connect while the topic is looked up.
+        let readers = Readers::open(&client, &config.name, &metrics)?;
         let admin: AdminClient<LogContext> = client
-            .create_with_context(LogContext::new(Arc::clone(&metrics)))
+            .create_with_context(LogContext::new(metrics))
             .map_err(|e| kafka::error(&e, "creating a Kafka client"))?;
         let topic = config.kafka.checkpoint_topic.clone();
         let admin = Arc::new(admin);
@@ -77,7 +85,7 @@ impl Store {
             None => default_partition(&config.name, partitions),
         };
         let relay = config.name.clone();
-        Ok(Self { inner: Arc::new(Inner { config: client, relay, topic, partition, partitions, cluster_id, metrics }) })
+        Ok(Self { inner: Arc::new(Inner { readers, relay, topic, partition, partitions, cluster_id }) })
     }
 
     /// Topic name.
@@ -112,7 +120,7 @@ impl Store {
     pub async fn peek(&self) -> Result<Found> {
         let inner = Arc::clone(&self.inner);
         kafka::blocking(move || {
-            let end = inner.watermarks(&inner.reader("read_committed")?, inner.partition)?.1;
+            let end = inner.watermarks(&inner.readers.committed, inner.partition)?.1;
             inner.newest(inner.partition, end)
         })
         .await
@@ -134,7 +142,7 @@ fn default_partition(relay: &str, partitions: i32) -> i32 {
 impl Inner {
     fn load(&self) -> Result<Found> {
         // Sampled behind the fence: everything that an older producer of ours wrote lies below it.
-        let end = self.watermarks(&self.reader("read_uncommitted")?, self.partition)?.1;
+        let end = self.watermarks(&self.readers.uncommitted, self.partition)?.1;
         self.wait_until_stable(end)?;
         if let Some(found) = self.newest(self.partition, end)? {
             return Ok(Some(found));
@@ -145,10 +153,10 @@ impl Inner {
 
     /// Waits until everything below `end` is decided.
     fn wait_until_stable(&self, end: i64) -> Result<()> {
-        let committed = self.reader("read_committed")?;
+        let committed = &self.readers.committed;
         let deadline = Instant::now() + BLOCKED_AFTER;
         loop {
-            let stable = self.watermarks(&committed, self.partition)?.1;
+            let stable = self.watermarks(committed, self.partition)?.1;
             if stable >= end {
                 return Ok(());
             }
@@ -166,7 +174,7 @@ impl Inner {
     /// The newest record of our key below `end`: backwards in growing windows, since any window that ends at `end` and
     /// holds one of ours holds the newest.
     fn newest(&self, partition: i32, end: i64) -> Result<Found> {
-        let low = self.watermarks(&self.reader("read_uncommitted")?, partition)?.0;
+        let low = self.watermarks(&self.readers.committed, partition)?.0;
         let mut window = FIRST_WINDOW;
         let mut start = end;
         while start > low {
@@ -179,9 +187,23 @@ impl Inner {
         Ok(None)
     }
 
-    /// The last record of our key in `start..end`. Everything below `end` is decided, so the end of the partition comes.
+    /// The last record of our key in `start..end`.
     fn scan(&self, partition: i32, start: i64, end: i64) -> Result<Option<Vec<u8>>> {
-        let consumer = self.reader("read_committed")?;
+        let consumer = &self.readers.committed;
+        let found = self.read(consumer, partition, start, end);
+        // Otherwise the consumer would go on fetching.
+        consumer.unassign().map_err(|e| kafka::error(&e, self.reading(partition)))?;
+        found
+    }
+
+    /// Everything below `end` is decided, so the end of the partition comes.
+    fn read(
+        &self,
+        consumer: &BaseConsumer<LogContext>,
+        partition: i32,
+        start: i64,
+        end: i64,
+    ) -> Result<Option<Vec<u8>>> {
         let mut assignment = TopicPartitionList::new();
         assignment
             .add_partition_offset(&self.topic, partition, Offset::Offset(start))
@@ -210,7 +232,7 @@ impl Inner {
     /// Our key in another partition means that the partition count was changed.
     fn ensure_not_elsewhere(&self) -> Result<()> {
         for partition in (0..self.partitions).filter(|p| *p != self.partition) {
-            let end = self.watermarks(&self.reader("read_committed")?, partition)?.1;
+            let end = self.watermarks(&self.readers.committed, partition)?.1;
             if self.newest(partition, end)?.is_some() {
                 return Err(Error::new(
                     Code::CheckpointElsewhere,
@@ -228,22 +250,26 @@ impl Inner {
             .map_err(|e| kafka::error(&e, self.reading(partition)))
     }
 
-    fn reader(&self, isolation: &str) -> Result<BaseConsumer<LogContext>> {
-        let mut config = self.config.clone();
-        config
-            .set("group.id", format!("outboxd.{}", self.relay))
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "earliest")
-            .set("fetch.wait.max.ms", "10")
-            .set("isolation.level", isolation);
-        config
-            .create_with_context(LogContext::new(Arc::clone(&self.metrics)))
-            .map_err(|e| kafka::error(&e, "creating a Kafka consumer"))
-    }
-
     fn reading(&self, partition: i32) -> String {
         format!("reading the checkpoint from {}/{partition}", self.topic)
+    }
+}
+
+impl Readers {
+    fn open(client: &ClientConfig, relay: &str, metrics: &Arc<Metrics>) -> Result<Self> {
+        let open = |isolation: &str| {
+            client
+                .clone()
+                .set("group.id", format!("outboxd.{relay}"))
+                .set("enable.auto.commit", "false")
+                .set("enable.partition.eof", "true")
+                .set("auto.offset.reset", "earliest")
+                .set("fetch.wait.max.ms", "10")
+                .set("isolation.level", isolation)
+                .create_with_context(LogContext::new(Arc::clone(metrics)))
+                .map_err(|e| kafka::error(&e, "creating a Kafka consumer"))
+        };
+        Ok(Self { uncommitted: open("read_uncommitted")?, committed: open("read_committed")? })
     }
 }
 

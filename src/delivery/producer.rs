@@ -9,7 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{NoCustomPartitioner, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
 use tokio_util::sync::CancellationToken;
 
 use super::classify::{Answer, CommitSeen};
@@ -17,7 +17,7 @@ use super::librdkafka::{NativeError, NativeProducer};
 use crate::checkpoint::Fence;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
-use crate::kafka::{self, LogContext};
+use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::Record;
 use crate::telemetry::Metrics;
 
@@ -57,8 +57,16 @@ impl Incarnation {
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
         let producer = Arc::new(NativeProducer::new(producer));
         if transactional {
-            let fencing = Arc::clone(&producer);
-            kafka::blocking(move || fencing.init_transactions(INIT_STEP).map_err(|e| init_error(&e))).await?;
+            let (fencing, topic) = (Arc::clone(&producer), config.kafka.checkpoint_topic.clone());
+            kafka::blocking(move || {
+                // Connected first: without a broker at hand librdkafka looks for the coordinator again only after 500 ms.
+                let client = fencing.wrapper().client();
+                client
+                    .fetch_metadata(Some(&topic), REQUEST_TIMEOUT)
+                    .map_err(|e| kafka::error(&e, "connecting the Kafka producer"))?;
+                fencing.init_transactions(INIT_STEP).map_err(|e| init_error(&e))
+            })
+            .await?;
         }
         Ok((Self { producer, events, transactional }, Fence::established()))
     }

@@ -107,6 +107,7 @@ impl Beginning<'_> {
                 Charge::Taken(self.deliverer(incarnation, ours, Some(id), memory).await?)
             }
         };
+        self.relay.status.starting("connecting to MySQL");
         let mut conn = connect::connect(&config.source).await?;
         let server = Server::read(&mut conn).await?;
         preflight::ensure_ready(&server, config)?;

@@ -171,6 +171,7 @@ impl Status {
 
     /// A step on the way to streaming, e.g. `"reading the checkpoint"`. A reason for a stall stays on show meanwhile.
     pub fn starting(&self, phase: &'static str) {
+        tracing::debug!(phase, "starting");
         self.tick();
         let mut facts = self.facts();
         facts.phase = phase;

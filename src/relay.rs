@@ -25,6 +25,11 @@ pub use supervise::supervise;
 /// Largest source transaction held in memory, in units of `batch.max_bytes`.
 const TRANSACTION_LIMIT: usize = 16;
 
+/// I6: one Kafka transaction that is being committed, and a quarter of the next one to begin it with at once.
+fn in_flight_limit(max_bytes: usize) -> usize {
+    max_bytes.saturating_add(max_bytes / 4)
+}
+
 /// What all runs of a process share.
 #[derive(Debug)]
 pub struct Relay {
@@ -62,7 +67,7 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     // Its consumers are not needed while streaming; closing them takes a while.
     let closing = tokio::task::spawn_blocking(move || drop(store));
 
-    let (sender, receiver) = channel(config.batch.max_bytes.saturating_mul(2));
+    let (sender, receiver) = channel(in_flight_limit(config.batch.max_bytes));
     relay.status.attach(sender.gauge());
     let reader = read::Reader::new(relay, source, catalog, deliverer.last().checkpoint())?;
     relay.status.streaming();

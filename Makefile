@@ -28,8 +28,8 @@ demo: setup ## show the main job on real servers, with two crashes and a proof (
 .PHONY: test
 test: setup ## build and run every test, on real servers
 	@start=$$SECONDS; \
-	cargo test --workspace --features failpoints -- --test-threads=$(TEST_THREADS); \
-	echo "make test: passed in $$((SECONDS - start)) s"
+	cargo test --workspace --features failpoints --no-fail-fast -- --test-threads=$(TEST_THREADS); \
+	[ -n "$${CI:-}" ] || echo "make test: all passed in $$((SECONDS - start)) s"
 
 .PHONY: check
 check: fmt-check clippy doc-check deny ## format, lints, documentation, licences and advisories

@@ -26,6 +26,8 @@ mod server_error {
     pub(super) const SPECIFIC_ACCESS_DENIED: u16 = 1227;
     pub(super) const SOURCE_FATAL_READING_BINLOG: u16 = 1236;
     pub(super) const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+    /// A setting that the server does not know: MariaDB, or MySQL before 8.0.
+    pub(super) const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
 }
 
 /// Opens a connection.
@@ -92,6 +94,7 @@ fn server_code(code: u16, message: &str) -> Code {
         _ if ACCESS_DENIED.contains(&code) => Code::SourceAccessDenied,
         SPECIFIC_ACCESS_DENIED => Code::SourcePrivilege,
         SECURE_TRANSPORT_REQUIRED => Code::SourceTls,
+        UNKNOWN_SYSTEM_VARIABLE => Code::SourceVersion,
         SOURCE_FATAL_READING_BINLOG => fatal_dump_code(message),
         _ => Code::SourceLost,
     }

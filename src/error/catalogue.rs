@@ -95,6 +95,10 @@ catalogue! {
         why "With these settings committed rows would be missing from the log, or could not be read with certainty.",
         fix "Run the statements shown with each finding, then start again.";
 
+    SourceVersion = 2102, Halt, CONFIG, "the server is not supported",
+        why "outboxd reads MySQL 8.0 and later; other servers lack settings that it has to check.",
+        fix "Read from MySQL 8.0 or later. MariaDB is not supported yet.";
+
     // 22xx position and history
     HistoryChanged = 2201, Halt, DATA, "source history changed",
         why "The binary log does not continue the one that the checkpoint belongs to: it was reset, restored or truncated. Going on could skip or repeat rows.",

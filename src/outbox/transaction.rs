@@ -124,7 +124,10 @@ impl Transactions {
         let started_at = self.started_at();
         let Terminator { end, fingerprint } = terminator;
         let Some(start) = self.start.take() else {
-            return Err(Error::new(Code::Internal, format!("group ending at {} never began", fingerprint.end)));
+            return Err(Error::new(
+                Code::StartPosition,
+                format!("the event group that ends at {}:{} began before the start", fingerprint.file, fingerprint.end),
+            ));
         };
         let mut rows = std::mem::take(&mut self.rows);
         match end {

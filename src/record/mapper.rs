@@ -191,3 +191,6 @@ fn routing_error(error: RouteError, row: &OutboxRow<'_>) -> MapError {
         RouteError::Value(why) => illegal(&why),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,4 +35,6 @@ pub mod shutdown;
 pub mod telemetry;
 
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
 mod docs;

@@ -196,3 +196,45 @@ fn every_promise_names_a_test_that_exists() {
     assert!(missing.is_empty(), "docs/guarantees.md names tests that do not exist: {missing:?}");
     assert!(named.len() >= 17, "{} tests are named", named.len());
 }
+
+/// Blocks of a language in a page.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    text.split(&start).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block).collect()
+}
+
+#[test]
+fn the_configuration_on_the_first_page_is_accepted() {
+    let text = read("README.md");
+    let [block] = blocks(&text, "toml")[..] else { panic!("one block of TOML is expected in README.md") };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outboxd.toml");
+    std::fs::write(&path, block).unwrap();
+    let env = vec![("OUTBOX_DB_PASSWORD".to_owned(), "secret".to_owned())];
+    let loaded = crate::config::load(&crate::config::Sources { file: Some(path), env, set: Vec::new() });
+    let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+/// `docs/operations.md` explains each alert by its name, and each exit status.
+#[test]
+fn operations_know_every_alert_and_status() {
+    use crate::error::exit;
+    let (rules, page) = (read(RULES), read("docs/operations.md"));
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(page.contains(&format!("| {alert} |")), "docs/operations.md says nothing about {alert}");
+    }
+    let statuses = [
+        exit::OK,
+        exit::FENCED,
+        exit::DATA,
+        exit::UNAVAILABLE,
+        exit::BUG,
+        exit::TEMPORARY,
+        exit::PERMISSION,
+        exit::CONFIG,
+    ];
+    for status in statuses {
+        assert!(page.contains(&format!("\n| {status} |")), "docs/operations.md says nothing about status {status}");
+    }
+}

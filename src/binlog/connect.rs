@@ -20,9 +20,16 @@ const NET_WRITE_TIMEOUT_SECONDS: u32 = 600;
 /// What SHOW REPLICAS lists us as.
 const HOSTNAME: &[u8] = b"outboxd";
 
+/// Longest wait for a connection or an answer.
+const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// TCP keepalive: the heartbeat finds a dead server, this finds a dead path while nothing is read.
+const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Server error numbers (MySQL error reference).
 mod server_error {
-    pub(super) const ACCESS_DENIED: [u16; 3] = [1044, 1045, 1698];
+    /// Wrong password or host, locked account, expired password.
+    pub(super) const ACCESS_DENIED: [u16; 6] = [1044, 1045, 1130, 1698, 1862, 3118];
     pub(super) const SPECIFIC_ACCESS_DENIED: u16 = 1227;
     pub(super) const SOURCE_FATAL_READING_BINLOG: u16 = 1236;
     pub(super) const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
@@ -36,7 +43,7 @@ mod server_error {
 /// `SourceUnavailable`, `SourceAccessDenied`, `SourceTls`.
 pub async fn connect(config: &SourceConfig) -> Result<Conn> {
     let at = format!("{}:{}", config.host, config.port);
-    Conn::new(options(config)).await.map_err(|error| match &error {
+    within(&at, Conn::new(options(config))).await?.map_err(|error| match &error {
         // rustls reports a refused certificate as invalid data of the TCP stream.
         mysql_async::Error::Io(IoError::Io(io))
             if io.kind() == std::io::ErrorKind::InvalidData && config.tls.mode != TlsMode::Disabled =>
@@ -50,6 +57,16 @@ pub async fn connect(config: &SourceConfig) -> Result<Conn> {
     })
 }
 
+/// Bounds a wait for the server: a host that swallows packets must not look like work in progress.
+///
+/// # Errors
+/// `SourceUnavailable` when the time is up.
+pub async fn within<F: Future>(what: &str, wait: F) -> Result<F::Output> {
+    tokio::time::timeout(ANSWER_TIMEOUT, wait).await.map_err(|_| {
+        Error::new(Code::SourceUnavailable, format!("no answer from MySQL within {ANSWER_TIMEOUT:?}: {what}"))
+    })
+}
+
 fn options(config: &SourceConfig) -> Opts {
     OptsBuilder::default()
         .ip_or_hostname(config.host.clone())
@@ -57,6 +74,7 @@ fn options(config: &SourceConfig) -> Opts {
         .user(Some(config.user.clone()))
         .pass(Some(config.password.expose().to_owned()))
         .prefer_socket(false)
+        .tcp_keepalive(Some(KEEPALIVE))
         .tcp_nodelay(true)
         .max_allowed_packet(Some(MAX_PACKET))
         .ssl_opts(tls(config))
@@ -153,6 +171,13 @@ pub async fn dump(mut conn: Conn, config: &SourceConfig, from: &DumpFrom) -> Res
             conn.get_binlog_stream(request.with_gtid().with_gtid_set(sids)).await
         }
         DumpFrom::File(position) => {
+            // The protocol's position has 32 bits.
+            if position.offset > u64::from(u32::MAX) {
+                return Err(Error::new(
+                    Code::PositionUnreachable,
+                    format!("{position} is beyond 4 GiB, where a dump by file position cannot begin"),
+                ));
+            }
             let request = request.with_filename(position.file.as_bytes()).with_pos(position.offset);
             conn.get_binlog_stream(request).await
         }

@@ -24,6 +24,8 @@ pub enum Statement {
     XaEnd,
     /// `XA COMMIT` or `XA ROLLBACK`: a group of its own
     XaDecision,
+    /// `CREATE TABLE … SELECT` as one transaction: its rows follow as row events (WL#13355)
+    CreateTable,
     /// Anything else
     Other,
 }
@@ -38,6 +40,9 @@ pub fn classify(text: &[u8]) -> Statement {
         b"ROLLBACK" => rollback_to(words),
         b"SAVEPOINT" => Statement::Savepoint(unquote(words.rest())),
         b"RELEASE" => Statement::ReleaseSavepoint,
+        b"CREATE" if text.trim_ascii_end().to_ascii_uppercase().ends_with(b"START TRANSACTION") => {
+            Statement::CreateTable
+        }
         b"XA" => match words.next_upper().as_slice() {
             b"START" | b"BEGIN" => Statement::XaStart,
             b"END" => Statement::XaEnd,
@@ -180,6 +185,7 @@ mod tests {
         assert_eq!(classify(b"/* ApplicationName=x */ BEGIN"), Statement::Begin);
         assert_eq!(classify(b"BEGINNING"), Statement::Other);
         assert_eq!(classify(b"CREATE TABLE t (a INT)"), Statement::Other);
+        assert_eq!(classify(b"CREATE TABLE `t` (\n `a` int\n) START TRANSACTION"), Statement::CreateTable);
     }
 
     #[test]

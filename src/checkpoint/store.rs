@@ -287,7 +287,8 @@ async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(
             .iter()
             .find(|t| t.name() == topic && !t.partitions().is_empty())
             .and_then(|t| i32::try_from(t.partitions().len()).ok());
-        Ok((partitions, admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).unwrap_or_default()))
+        let unknown = || Error::new(Code::KafkaUnavailable, "the brokers did not tell the cluster's id");
+        Ok((partitions, admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(unknown)?))
     })
     .await
 }

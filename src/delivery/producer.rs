@@ -170,7 +170,10 @@ fn client_config(config: &Config) -> ClientConfig {
         .set("message.max.bytes", "1000000000")
         .set("retry.backoff.ms", RETRY_BACKOFF.as_millis().to_string())
         .set("retry.backoff.max.ms", RETRY_BACKOFF.as_millis().to_string());
-    own_or(&mut client, "message.timeout.ms", MESSAGE_TIMEOUT);
+    // librdkafka wants it at or below the transaction's timeout, which the operator may have lowered.
+    let transaction =
+        client.get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    own_or(&mut client, "message.timeout.ms", transaction.map_or(MESSAGE_TIMEOUT, |limit| limit.min(MESSAGE_TIMEOUT)));
     own_or(&mut client, "linger.ms", Duration::from_millis(5));
     if let Some(id) = transactional_id(config) {
         client.set("transactional.id", id);

@@ -100,14 +100,15 @@ impl Transactions {
         Ok(())
     }
 
-    /// A savepoint of the same name replaces the older one (MySQL manual, "SAVEPOINT").
-    fn savepoint(&mut self, name: Vec<u8>) {
+    /// A savepoint of the same name replaces the older one; case does not matter (MySQL manual, "SAVEPOINT").
+    fn savepoint(&mut self, mut name: Vec<u8>) {
+        name.make_ascii_lowercase();
         self.savepoints.retain(|(other, _)| *other != name);
         self.savepoints.push((name, self.rows.len()));
     }
 
     fn rollback_to(&mut self, name: &[u8]) -> Result<()> {
-        let Some(index) = self.savepoints.iter().position(|(other, _)| other == name) else {
+        let Some(index) = self.savepoints.iter().position(|(other, _)| other.eq_ignore_ascii_case(name)) else {
             return Err(Error::new(
                 Code::EventUndecodable,
                 format!("ROLLBACK TO an unknown savepoint in the group that starts at {}", self.started_at()),

@@ -109,7 +109,7 @@ impl Beginning<'_> {
         };
         self.relay.status.starting("connecting to MySQL");
         let mut conn = connect::connect(&config.source).await?;
-        let server = Server::read(&mut conn).await?;
+        let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
         preflight::ensure_ready(&server, config)?;
         self.relay.status.source_connected(self.source_facts(&server));
         let mut deliverer = match charge {
@@ -128,7 +128,8 @@ impl Beginning<'_> {
             DumpFrom::File(position) => (Contiguity::Exact, position.clone()),
         };
         let filter = TableFilter::new(config.outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
-        let events = connect::dump(conn, &config.source, &resume.from).await?;
+        let dump = connect::dump(conn, &config.source, &resume.from);
+        let events = connect::within("asking for the binlog stream", dump).await??;
         let interpreter = Interpreter::new(filter, contiguity, position);
         Ok((deliverer, Source { events, interpreter, rewind: resume.rewind }))
     }

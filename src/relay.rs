@@ -17,6 +17,7 @@ use crate::delivery::Memory;
 use crate::delivery::producer::Incarnation;
 use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Metrics, Status};
 
@@ -50,6 +51,7 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     relay.status.starting("fencing older producers");
     let (incarnation, fence) = Incarnation::begin(config, Arc::clone(&relay.metrics)).await?;
     let found = store.load(&fence).await?;
+    failpoint::hit("checkpoint_read")?;
     start::ensure_resolved(memory, found.as_ref())?;
     let catalog = Catalog::new(&config.kafka, Arc::clone(&relay.metrics), Arc::clone(&relay.status))?;
     catalog.ensure_configured(config.outboxes.iter().map(|outbox| &outbox.topic)).await?;

@@ -17,6 +17,7 @@ use super::librdkafka::{NativeError, NativeProducer};
 use crate::checkpoint::Fence;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::kafka::{self, LogContext};
 use crate::record::Record;
 use crate::telemetry::Metrics;
@@ -56,10 +57,12 @@ impl Incarnation {
             .create_with_context(context)
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
         let producer = Arc::new(NativeProducer::new(producer));
+        failpoint::hit("producer_created")?;
         if transactional {
             let fencing = Arc::clone(&producer);
             kafka::blocking(move || fencing.init_transactions(INIT_STEP).map_err(|e| init_error(&e))).await?;
         }
+        failpoint::hit("init_done")?;
         Ok((Self { producer, events, transactional }, Fence::established()))
     }
 
@@ -130,7 +133,9 @@ impl Incarnation {
         let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
         kafka::blocking(move || {
             producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e))?;
+            failpoint::hit("flushed")?;
             events.ensure_delivered()?;
+            failpoint::hit("endtxn_before_send")?;
             let started = Instant::now();
             let result = producer.commit_transaction(TRANSACTION_TIMEOUT);
             let elapsed = started.elapsed();

@@ -16,6 +16,7 @@ use crate::delivery::producer::{Incarnation, transactional_id};
 use crate::delivery::topics::Catalog;
 use crate::delivery::{Deliverer, Memory, Shared, published};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::position::FilePosition;
 use crate::telemetry::status::{SinkFacts, SourceFacts};
 
@@ -108,6 +109,7 @@ impl Beginning<'_> {
             }
         };
         let mut conn = connect::connect(&config.source).await?;
+        failpoint::hit("source_connected")?;
         let server = Server::read(&mut conn).await?;
         preflight::ensure_ready(&server, config)?;
         self.relay.status.source_connected(self.source_facts(&server));
@@ -120,6 +122,7 @@ impl Beginning<'_> {
         };
         self.relay.status.set_started();
         let resume = history::resume(&deliverer.last().checkpoint().processed(), &server)?;
+        failpoint::hit("identity_checked")?;
         deliverer.adopt_source(identity(&server));
         self.report(&deliverer, &server, resumed);
         let (contiguity, position) = match &resume.from {
@@ -128,6 +131,7 @@ impl Beginning<'_> {
         };
         let filter = TableFilter::new(config.outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
         let events = connect::dump(conn, &config.source, &resume.from).await?;
+        failpoint::hit("dump_sent")?;
         let interpreter = Interpreter::new(filter, contiguity, position);
         Ok((deliverer, Source { events, interpreter, rewind: resume.rewind }))
     }

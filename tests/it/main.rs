@@ -4,3 +4,5 @@
 mod support;
 
 mod delivers;
+mod holds_no_failpoint;
+mod resumes_exactly_once;

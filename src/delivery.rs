@@ -57,6 +57,8 @@ pub struct Memory {
     pub owned: bool,
     /// The last run ended with a fence by an unknown producer.
     pub fenced: bool,
+    /// Another process is known to have taken over: this one is done.
+    pub superseded: bool,
     /// Producers so far.
     pub incarnations: u64,
     /// Kafka transactions committed so far, the first one of each run not counted.

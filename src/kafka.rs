@@ -65,6 +65,12 @@ impl ClientContext for LogContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // Not an error: how a consumer says that it has read everything.
+        if matches!(error, KafkaError::PartitionEOF(_))
+            || error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF)
+        {
+            return;
+        }
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         self.metrics.kafka_error(&code, ErrorClass::Retriable);
         if let Some(folded) = self.repeats.admit(&code) {

@@ -52,7 +52,7 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     let (incarnation, fence) = Incarnation::begin(config, Arc::clone(&relay.metrics)).await?;
     let found = store.load(&fence).await?;
     failpoint::hit("checkpoint_read")?;
-    start::ensure_resolved(memory, found.as_ref())?;
+    start::ensure_still_ours(relay, memory, found.as_ref())?;
     let catalog = Catalog::new(&config.kafka, Arc::clone(&relay.metrics), Arc::clone(&relay.status))?;
     catalog.ensure_configured(config.outboxes.iter().map(|outbox| &outbox.topic)).await?;
 

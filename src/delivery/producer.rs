@@ -119,8 +119,7 @@ impl Incarnation {
     pub async fn acknowledge(&self) -> Result<()> {
         let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
         kafka::blocking(move || {
-            producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e))?;
-            events.ensure_delivered()
+            flush(&producer, &events)
         })
         .await
     }
@@ -132,9 +131,8 @@ impl Incarnation {
     pub async fn commit(&self) -> Result<(CommitSeen, Option<NativeError>)> {
         let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
         kafka::blocking(move || {
-            producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e))?;
+            flush(&producer, &events)?;
             failpoint::hit("flushed")?;
-            events.ensure_delivered()?;
             failpoint::hit("endtxn_before_send")?;
             let started = Instant::now();
             let result = producer.commit_transaction(TRANSACTION_TIMEOUT);
@@ -148,6 +146,16 @@ impl Incarnation {
         })
         .await
     }
+}
+
+/// Waits until everything enqueued is acknowledged.
+fn flush(producer: &NativeProducer<Events>, events: &EventLog) -> Result<()> {
+    let flushed = producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e));
+    flushed.and_then(|()| events.ensure_delivered()).map_err(|error| match producer.fatal_error() {
+        // A fence fails the records in many ways; what matters is that somebody else may be writing.
+        Some(code) if is_fence(code) => Error::new(Code::Fenced, error.message()).caused_by(error.chain()),
+        _ => error,
+    })
 }
 
 fn client_config(config: &Config) -> ClientConfig {

@@ -47,9 +47,8 @@ pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &m
         if let Some((checkpoint, _)) = store.peek().await?
             && checkpoint.owner.instance != relay.owner.instance
         {
-            return Err(Error::new(Code::Fenced, format!("{} took over \"{}\"", checkpoint.owner, relay.config.name)));
+            return Err(superseded(relay, memory, &checkpoint));
         }
-        // A coordinator that timed our transaction out fences us as well (KIP-588 is missing in librdkafka).
         if !fenced || tokio::time::Instant::now() > deadline {
             return Ok(());
         }
@@ -57,8 +56,28 @@ pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &m
     }
 }
 
-/// Decides the Kafka transaction that the last run left in doubt.
-pub(super) fn ensure_resolved(memory: &mut Memory, found: Option<&(Checkpoint, CheckpointId)>) -> Result<()> {
+fn superseded(relay: &Relay, memory: &mut Memory, newest: &Checkpoint) -> Error {
+    memory.superseded = true;
+    Error::new(Code::Fenced, format!("{} took over \"{}\"", newest.owner, relay.config.name))
+}
+
+/// Nobody else wrote between the look at the checkpoint and our fence, and the Kafka transaction that the last run left
+/// in doubt is decided.
+pub(super) fn ensure_still_ours(
+    relay: &Relay,
+    memory: &mut Memory,
+    found: Option<&(Checkpoint, CheckpointId)>,
+) -> Result<()> {
+    if memory.owned {
+        match found {
+            // We have fenced it, but it goes on: a fenced owner looks who writes, and finds that it is still itself.
+            Some((newest, _)) if newest.owner.instance != relay.owner.instance => {
+                return Err(superseded(relay, memory, newest));
+            }
+            None => return Err(Error::new(Code::CheckpointMissing, "our own checkpoint is gone")),
+            Some(_) => {}
+        }
+    }
     let Some(in_doubt) = memory.in_doubt.take() else { return Ok(()) };
     let id = found.map(|(_, id)| id);
     match classify::resolve(&in_doubt, id) {
@@ -68,6 +87,7 @@ pub(super) fn ensure_resolved(memory: &mut Memory, found: Option<&(Checkpoint, C
         }
         Resolution::AnotherWriter => {
             let who = found.map_or_else(|| "nobody".to_owned(), |(checkpoint, _)| checkpoint.owner.to_string());
+            memory.superseded = true;
             return Err(Error::new(Code::Fenced, format!("the newest checkpoint is not ours but from {who}")));
         }
     }

@@ -30,6 +30,7 @@ pub mod backoff;
 pub mod channel;
 pub mod config;
 pub mod error;
+pub mod failpoint;
 pub mod kafka;
 pub mod shutdown;
 pub mod telemetry;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
 use crate::config::{OnUpdate, OutboxConfig};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::position::{FilePosition, GroupPosition, Gtid};
 
 /// A decided event group. Without rows it only moves the position.
@@ -89,6 +90,7 @@ impl Transactions {
     }
 
     fn hold(&mut self, rows: OutboxRows) -> Result<()> {
+        failpoint::hit(if self.rows.is_empty() { "row_first" } else { "row_mid" })?;
         self.held += rows.event.data().len();
         if self.held > self.limit {
             return Err(Error::new(

@@ -4,3 +4,11 @@
 mod support;
 
 mod delivers;
+mod drains_on_sigterm;
+mod fences_the_older_instance;
+mod holds_no_failpoint;
+mod refuses_without_checkpoint;
+mod restart_moves_nothing;
+mod resumes_exactly_once;
+mod survives_broker_loss;
+mod survives_source_loss;

@@ -85,7 +85,10 @@ impl Reader {
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
     pub(super) async fn run(mut self, mut sender: Sender<Batch>, drain: CancellationToken) -> Result<()> {
-        let result = self.read(&mut sender, &drain).await;
+        let result = self.read(&mut sender, &drain).await.map_err(|error| match &self.rewind {
+            Some(rewind) => rewind.explain(error),
+            None => error,
+        });
         self.status.source_disconnected();
         self.hand_on(&mut sender).await;
         result

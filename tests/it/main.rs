@@ -4,3 +4,5 @@
 mod support;
 
 mod delivers;
+mod proves_the_history;
+mod reads_every_committed_row;

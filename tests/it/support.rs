@@ -1,5 +1,8 @@
 //! What the promises share: an outbox of its own for each test, a relay for it, and what Kafka then shows.
 
+pub(crate) mod ending;
+pub(crate) mod reader;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -37,7 +37,9 @@ pub(super) fn checkpoint() -> Checkpoint {
             server_version: "9.7.4".into(),
         },
         position: FilePosition { file: "mysql-bin.000031".into(), offset: 5_000_000_000 },
-        executed: Some("37c4df8a-e6bc-11f1-b392-02fc00000001:1-7:9,37c4df8a-e6bc-11f1-b392-02fc00000001:blue:1-3".parse().unwrap()),
+        executed: Some(
+            "37c4df8a-e6bc-11f1-b392-02fc00000001:1-7:9,37c4df8a-e6bc-11f1-b392-02fc00000001:blue:1-3".parse().unwrap(),
+        ),
         terminator: Some(fingerprint(4_999_999_969, "37c4df8a-e6bc-11f1-b392-02fc00000001:9")),
         committed_at_us: 1_700_000_001_123_456,
         counters: Counters { groups: 12, records: 34 },
@@ -120,7 +122,10 @@ fn a_take_over_keeps_the_position_and_names_the_predecessor() {
     let (_, id) = codec::encode(&before).unwrap();
     let after = before.taken_over(&id, owner("new"));
     assert_eq!(after.taken_over_from, Some(before.owner.clone()));
-    assert_eq!((after.position, after.executed, after.sequence), (before.position.clone(), before.executed.clone(), 42));
+    assert_eq!(
+        (after.position, after.executed, after.sequence),
+        (before.position.clone(), before.executed.clone(), 42)
+    );
     let again = before.taken_over(&id, before.owner.clone());
     assert_eq!(again.taken_over_from, before.taken_over_from);
 }

@@ -8,24 +8,26 @@ use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
 /// The statements, and how many rows of the outbox they commit.
 type Case = (&'static str, u64);
 
-/// Ways in which rows are written in one session; `{v}` goes before the values of a row. A row of `mixed`, which knows
-/// no transactions, writes one to the outbox: from then on the log keeps what is rolled back.
+/// Ways in which rows are written in one session; `{v}` goes before the values of a row.
+///
+/// Where `{kept}` stands, the log keeps from then on what the transaction takes back: it is a statement on a table without
+/// transactions, logged as such. `{u}` goes before an id that must be logged as a row all the same.
 const SESSIONS: &[Case] = &[
     // Names of savepoints are quoted, repeat, and differ in case only.
     (
-        "BEGIN; {v} ('s1'); SAVEPOINT `a``b `; {v} ('s2-dropped'); INSERT INTO mixed VALUES ('s-dropped'); \
-         ROLLBACK TO `a``b `; {v} ('s3'); SAVEPOINT x; {v} ('s4'); SAVEPOINT X; {v} ('s5-dropped'); \
-         ROLLBACK TO SAVEPOINT x; RELEASE SAVEPOINT X; {v} ('s6'); COMMIT",
+        "{mixed} BEGIN; {u} 's1'); SAVEPOINT `a``b `; {u} 's2-dropped'); {kept}; ROLLBACK TO `a``b `; {u} 's3'); \
+         SAVEPOINT x; {u} 's4'); SAVEPOINT X; {u} 's5-dropped'); ROLLBACK TO SAVEPOINT x; RELEASE SAVEPOINT X; \
+         {u} 's6'); COMMIT",
         4,
     ),
     (
-        "BEGIN; {v} ('s7'); SAVEPOINT a; INSERT INTO mixed VALUES ('s8-dropped'); SAVEPOINT b; {v} ('s9-dropped'); \
-         ROLLBACK TO A; {v} ('s10'); COMMIT",
+        "{mixed} BEGIN; {u} 's7'); SAVEPOINT a; {kept}; {u} 's8-dropped'); SAVEPOINT b; {u} 's9-dropped'); \
+         ROLLBACK TO A; {u} 's10'); COMMIT",
         2,
     ),
-    // A savepoint set before the first write is not in the log.
     ("BEGIN; SAVEPOINT early; {v} ('s11-dropped'); ROLLBACK TO early; {v} ('s12'); COMMIT", 1),
-    ("BEGIN; {v} ('r1-dropped'); INSERT INTO mixed VALUES ('r2-dropped'); ROLLBACK", 0),
+    ("{mixed} BEGIN; {u} 'r1-dropped'); {kept}; {u} 'r2-dropped'); ROLLBACK", 0),
+    ("BEGIN; {v} ('r3-dropped'); INSERT INTO mixed VALUES ('r4-dropped'); ROLLBACK", 0),
     ("BEGIN; INSERT INTO mixed VALUES ('x1'); {v} ('x2'); COMMIT", 2),
     ("{v} ('m1'), ('m2'), ('m3')", 3),
     ("INSERT IGNORE INTO outbox (id) VALUES ('m1'), ('m4')", 1),
@@ -42,7 +44,7 @@ const SESSIONS: &[Case] = &[
 ];
 
 /// The DDL of the tables around the outbox.
-const AROUND: &str = "USE {db}; CREATE TABLE mixed (id CHAR(36)) ENGINE = MyISAM; CREATE TABLE orders (id CHAR(36)); \
+const AROUND: &str = "CREATE DATABASE {db}_notes; CREATE TABLE {db}_notes.notes (n INT) ENGINE = MyISAM; USE {db}; CREATE TABLE mixed (id CHAR(36)) ENGINE = MyISAM; CREATE TABLE orders (id CHAR(36)); \
      CREATE TABLE outbox2 LIKE outbox; CREATE TABLE `Outbox` LIKE outbox; \
      CREATE TRIGGER told AFTER INSERT ON orders FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id)); \
      CREATE TRIGGER mixes AFTER INSERT ON mixed FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id));";
@@ -63,7 +65,11 @@ fn outbox<'a>(name: &str, mysql: &'a Mysql, options: &str) -> Outbox<'a> {
 
 fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
     let name = &outbox.name;
-    let statements = statements.replace("{v}", "INSERT INTO outbox (id) VALUES");
+    let statements = statements
+        .replace("{v}", "INSERT INTO outbox (id) VALUES")
+        .replace("{mixed}", &format!("SET SESSION binlog_format = MIXED; USE {name}_notes;"))
+        .replace("{u}", &format!("INSERT INTO {name}.outbox (id) SELECT CONCAT(LEFT(UUID(), 0), "))
+        .replace("{kept}", "INSERT INTO notes VALUES (1)");
     outbox.mysql.sql(&format!("USE {name}; {session}; {statements};")).unwrap();
 }
 
@@ -106,6 +112,10 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits_compressed_or_not(
         assert_eq!(ids(outbox).len() as u64, expected, "{:?}", ids(outbox));
     }
     relays.into_iter().for_each(end);
+    let log = std::io::read_to_string(mysql.mysqlbinlog_v().unwrap()).unwrap();
+    for taken_back in ["ROLLBACK TO `a``b `", "ROLLBACK TO `x`", "ROLLBACK TO `A`", "-dropped'"] {
+        assert!(log.contains(taken_back), "the log does not hold {taken_back}: this test shows nothing");
+    }
     judged(&outboxes);
 }
 
@@ -132,6 +142,9 @@ fn rows_of_a_blackhole_table_and_of_large_compressed_transactions_are_published(
     );
     swallowed.wait_delivered(3);
     large.wait_delivered(20_002);
+    let (_, metrics) = large.get("/metrics").unwrap();
+    let compressed = "outboxd_source_transactions_total{compressed=\"true\",relay=\"large_compressed\"} 2";
+    assert!(metrics.lines().any(|line| line == compressed), "{metrics}");
     relays.into_iter().for_each(end);
     assert_eq!(ids(&swallowed), ["b1", "b2", "b4"]);
     let published = ids(&large);

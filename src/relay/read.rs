@@ -86,7 +86,10 @@ impl Reader {
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
     pub(super) async fn run(mut self, mut sender: Sender<Batch>, drain: CancellationToken) -> Result<()> {
-        let result = self.read(&mut sender, &drain).await;
+        let result = self.read(&mut sender, &drain).await.map_err(|error| match &self.rewind {
+            Some(rewind) => rewind.explain(error),
+            None => error,
+        });
         self.status.source_disconnected();
         self.hand_on(&mut sender).await?;
         result
@@ -164,7 +167,10 @@ impl Reader {
             self.mapper.add_topic(&missing, topic);
         }
         self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
-        self.metrics.source_transactions_plain.inc();
+        match transaction.fingerprint.is_compressed() {
+            true => self.metrics.source_transactions_compressed.inc(),
+            false => self.metrics.source_transactions_plain.inc(),
+        }
         self.status.event(time(transaction.committed_at_us));
         self.batcher.add(&transaction);
         Ok(())

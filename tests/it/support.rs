@@ -2,8 +2,10 @@
 
 use testbed::{Isolation, Kafka, Mysql, Observed, Observer};
 
+pub(crate) mod ending;
 mod instance;
 pub(crate) mod proxy;
+pub(crate) mod reader;
 pub(crate) mod verdict;
 pub(crate) mod workload;
 

@@ -50,9 +50,9 @@ struct Sample {
 }
 
 /// Runs a fresh relay over `segment` and reads everything back.
-pub(crate) fn run(stand: &Stand, binary: &Path, segment: &Segment, variant: Variant, round: u32) -> Result<Drained> {
+pub(crate) fn run(stand: &Stand, binary: &Path, segment: &Segment, variant: Variant, round: &str) -> Result<Drained> {
     let Variant { exactly_once, source_header } = variant;
-    let name = format!("{}-{}{}{round}", segment.schema, u8::from(exactly_once), u8::from(source_header));
+    let name = format!("{}-{}{}-{round}", segment.schema, u8::from(exactly_once), u8::from(source_header));
     let relay = Relay::prepare(stand, name, segment.schema, &format!("gtid:{}", segment.start), variant)?;
     let visible = Visible::new(&stand.kafka.bootstrap(), &relay.topic)?;
     // Connects the client that samples.
@@ -69,9 +69,7 @@ pub(crate) fn run(stand: &Stand, binary: &Path, segment: &Segment, variant: Vari
     let verdict = verify::read_back(&stand.kafka.bootstrap(), &relay.topic, segment.rows)?;
     verdict.ensure_right(&format!("{} {}", segment.schema, variant.describe()))?;
     stand.delete_topic(&relay.topic)?;
-    let drained = judge(&samples, before, segment.rows, peak_rss_mb)?;
-    eprintln!("{} {}, round {}: {:.0} rows/s", segment.schema, variant.describe(), round + 1, drained.rows_per_second);
-    Ok(drained)
+    judge(&samples, before, segment.rows, peak_rss_mb)
 }
 
 fn watch(

@@ -58,6 +58,7 @@ fn bench(options: &Options) -> Result<()> {
     let mut w2 = Vec::new();
     if options.wants(Part::W2) {
         let segment = stand.load("w2", options.rows_or(200_000), 1)?;
+        warm_up(options, &stand, &segment)?;
         w2 = cases(&[EXACTLY_ONCE, AT_LEAST_ONCE]);
         for round in 0..options.rounds {
             drain_all(options, &stand, &segment, &mut w2, round)?;
@@ -74,6 +75,7 @@ fn bench(options: &Options) -> Result<()> {
 /// W1 and the ceilings share rows and rounds, so that their ratios are of the same minutes.
 fn first_workload(options: &Options, stand: &Stand) -> Result<(Vec<Case>, Vec<Ceiling>)> {
     let segment = stand.load("w1", options.rows_or(500_000), 25)?;
+    warm_up(options, stand, &segment)?;
     let wanted: &[Variant] =
         if options.wants(Part::W1) { &[EXACTLY_ONCE, AT_LEAST_ONCE, WITH_SOURCE_HEADER] } else { &[] };
     let mut w1 = cases(wanted);
@@ -96,13 +98,25 @@ fn first_workload(options: &Options, stand: &Stand) -> Result<(Vec<Case>, Vec<Ce
     Ok((w1, producers))
 }
 
+/// A fresh broker compiles its code during the first runs, at the cost of these.
+fn warm_up(options: &Options, stand: &Stand, segment: &Segment) -> Result<()> {
+    for variant in [EXACTLY_ONCE, AT_LEAST_ONCE] {
+        drain::run(stand, &options.outboxd, segment, variant, "warm-up")?;
+    }
+    eprintln!("{}: warmed up", segment.schema);
+    Ok(())
+}
+
 fn cases(variants: &[Variant]) -> Vec<Case> {
     variants.iter().map(|variant| Case { variant: *variant, rounds: Vec::new() }).collect()
 }
 
 fn drain_all(options: &Options, stand: &Stand, segment: &Segment, cases: &mut [Case], round: u32) -> Result<()> {
     for case in cases {
-        case.rounds.push(drain::run(stand, &options.outboxd, segment, case.variant, round)?);
+        let drained = drain::run(stand, &options.outboxd, segment, case.variant, &round.to_string())?;
+        let what = format!("{} {}, round {}", segment.schema, case.variant.describe(), round + 1);
+        eprintln!("{what}: {:.0} rows/s", drained.rows_per_second);
+        case.rounds.push(drained);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The servers, the topics and the workloads on them.
 
+use std::time::Duration;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rdkafka::ClientConfig;
@@ -10,6 +12,9 @@ use tokio::runtime::Runtime;
 
 use crate::Result;
 use crate::rows::{self, Random, SESSIONS};
+use crate::visible::Visible;
+
+const LEADERS: Duration = Duration::from_secs(30);
 
 /// Partitions of every output topic.
 pub(crate) const PARTITIONS: i32 = 6;
@@ -78,6 +83,9 @@ impl Stand {
             .into_iter()
             .try_for_each(|result| result.map(drop))
             .map_err(|(name, code)| format!("{name}: {code}"))?;
+        // Brokers learn of the topic's leaders a moment later.
+        let visible = Visible::new(&self.kafka.bootstrap(), name)?;
+        testbed::wait::until(LEADERS, "the topic to have leaders", || visible.offsets().is_ok())?;
         Ok(())
     }
 

@@ -80,7 +80,7 @@ pub(crate) fn bulk(title: &str, rows: u64, cases: &[Case]) {
             case.figures(|run| run.others_cores).show(1.0, 2),
         ]);
     }
-    println!("{table}");
+    print!("{table}");
 }
 
 fn rounds(cases: &[Case]) -> usize {
@@ -102,7 +102,7 @@ pub(crate) fn ceilings(readers: &[Ceiling], producers: &[Ceiling]) {
             rounds.iter().filter_map(|c| c.commit_p50_ms).collect::<Figures>().show(1.0, 1),
         ]);
     }
-    println!("{table}");
+    print!("{table}");
 }
 
 /// Ratios of medians within this run.
@@ -121,7 +121,7 @@ pub(crate) fn ratios(w1: &[Case], w2: &[Case], producers: &[Ceiling]) {
     ratio("W1 exactly once ÷ producer from memory", speed(w1, true), producer);
     ratio("W1 exactly once ÷ at least once", speed(w1, true), speed(w1, false));
     ratio("W2 ÷ W1, exactly once", speed(w2, true), speed(w1, true));
-    println!("{table}");
+    print!("{table}");
 }
 
 /// All rounds of W7, by variant.
@@ -146,5 +146,5 @@ pub(crate) fn latencies(measured: &[(Variant, Vec<Latencies>)], rates: &[u64]) {
             }
         }
     }
-    println!("{table}");
+    print!("{table}");
 }

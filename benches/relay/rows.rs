@@ -44,7 +44,7 @@ pub(crate) fn write_values(n: u64, random: &mut Random, sql: &mut String) {
         sql,
         "('{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}','Order','ord-{key:05}','OrderCreated','{{\"n\":{n},\"ts\":0,\
          \"orderId\":\"ord-{key:05}\",\"customer\":\"cust-{:07}\",\"currency\":\"EUR\",\"amount\":{}.{:02},\
-         \"items\":[{{\"sku\":\"SKU-{:06}\",\"qty\":{}}},{{\"sku\":\"SKU-{:06}\",\"qty\":{}}}],\"seg\":\"W1\",\
+         \"items\":[{{\"sku\":\"SKU-{:06}\",\"qty\":{}}},{{\"sku\":\"SKU-{:06}\",\"qty\":{}}}],\"seg\":\"bench\",\
          \"note\":\"{:015x}{:015x}\"}}')",
         id.0,
         id.1,

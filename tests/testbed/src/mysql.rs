@@ -153,13 +153,19 @@ impl Mysql {
 
     /// Runs statements as root with the `mysql` client; rows as lines of tab-separated columns, no header.
     pub fn sql(&self, statements: &str) -> Result<String> {
+        let output = process::output_with(self.client(), statements.as_bytes())?;
+        String::from_utf8(output).context("the client's output is not UTF-8; select HEX()")
+    }
+
+    /// The `mysql` client as root, to be started by [`process::spawn`]; runs what comes on its standard input.
+    #[must_use]
+    pub fn client(&self) -> Command {
         let mut command = process::command(&self.servers.mysql);
         command
             .args(["--no-defaults", "--batch", "--skip-column-names"])
             .args(["--default-character-set=utf8mb4", "--user=root"])
             .arg(format!("--socket={}", self.socket.display()));
-        let output = process::output_with(command, statements.as_bytes())?;
-        String::from_utf8(output).context("the client's output is not UTF-8; select HEX()")
+        command
     }
 
     /// The server's process id.

@@ -1,0 +1,89 @@
+# The same commands everywhere: here, in .ci/run and in the docs. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+# rustup's folder is not on every shell's PATH.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# make demo DEMO_STAY=1: everything stays up until Ctrl-C.
+DEMO_STAY ?=
+# Tests that start servers of their own are many and the servers are hungry.
+TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: setup ## show the main job on real servers, with two crashes and a proof (DEMO_STAY=1: leave it up)
+	@echo "building outboxd (release; the first time takes some minutes)"
+	@cargo build --release --bin outboxd
+	@cargo build --package testbed --bin demo
+	@exec $(TARGET)/debug/demo $(TARGET)/release/outboxd $(if $(DEMO_STAY),--stay)
+
+.PHONY: test
+test: setup ## build and run every test, on real servers
+	@start=$$SECONDS; \
+	cargo test --workspace --features failpoints -- --test-threads=$(TEST_THREADS); \
+	echo "make test: passed in $$((SECONDS - start)) s"
+
+.PHONY: check
+check: fmt-check clippy doc-check deny ## format, lints, documentation, licences and advisories
+
+.PHONY: bench
+bench: setup ## measure throughput and latency on real servers
+	@cargo bench --bench relay
+
+.PHONY: fmt
+fmt: rust ## format the code
+	@cargo fmt --all
+
+.PHONY: docs
+docs: rust ## regenerate the parts of docs/ that are written from the code
+	@OUTBOXD_UPDATE_DOCS=1 cargo test --lib docs
+
+.PHONY: setup
+setup: rust ## fetch MySQL and Kafka into .cache (or OUTBOXD_CACHE), install missing packages when root
+	@tests/testbed/setup.sh
+
+.PHONY: clean
+clean: ## remove what was built and fetched
+	@rm -rf $(TARGET) .cache
+
+.PHONY: rust
+rust:
+	@command -v cargo >/dev/null || { \
+	    echo "no cargo found. Install Rust with rustup, see https://rustup.rs:"; \
+	    echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; \
+	    exit 1; } >&2
+
+.PHONY: fmt-check
+fmt-check: rust
+	@if cargo fmt --version >/dev/null 2>&1; then echo "check: format"; cargo fmt --all --check; \
+	else echo "check: no cargo fmt, format skipped (rustup component add rustfmt)"; fi
+
+.PHONY: clippy
+clippy: rust
+	@if cargo clippy --version >/dev/null 2>&1; then echo "check: clippy"; \
+	    cargo clippy --workspace --all-targets --features failpoints -- -D warnings; \
+	else echo "check: no cargo clippy, lints skipped (rustup component add clippy)"; fi
+
+.PHONY: doc-check
+doc-check: rust
+	@echo "check: documentation"
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# Advisories need a database from the network; everything else is known from Cargo.lock.
+.PHONY: deny
+deny: rust
+	@if ! cargo deny --version >/dev/null 2>&1; then \
+	    echo "check: no cargo-deny, licences and advisories skipped (cargo install cargo-deny)"; exit 0; fi; \
+	echo "check: licences, bans, sources"; \
+	cargo deny --log-level error check licenses bans sources; \
+	if cargo deny --log-level off fetch db 2>/dev/null; then \
+	    echo "check: advisories"; cargo deny --log-level error check --disable-fetch advisories; \
+	else echo "check: no advisory database to be had, advisories skipped"; fi

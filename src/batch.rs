@@ -81,3 +81,6 @@ impl Batcher {
         Some(Batch { records: std::mem::take(&mut self.records), delta })
     }
 }
+
+#[cfg(test)]
+mod tests;

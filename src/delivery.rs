@@ -22,6 +22,7 @@ use crate::checkpoint::store::Store;
 use crate::checkpoint::{Checkpoint, CheckpointDelta, CheckpointId, SourceIdentity, codec};
 use crate::config::{BatchConfig, DeliveryMode};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::record::Record;
 use crate::telemetry::metrics::TopicMetrics;
 use crate::telemetry::status::CheckpointFacts;
@@ -56,6 +57,8 @@ pub struct Memory {
     pub owned: bool,
     /// The last run ended with a fence by an unknown producer.
     pub fenced: bool,
+    /// Another process is known to have taken over: this one is done.
+    pub superseded: bool,
     /// Producers so far.
     pub incarnations: u64,
     /// Kafka transactions committed so far, the first one of each run not counted.
@@ -180,6 +183,7 @@ impl Deliverer {
     ) -> Result<()> {
         memory.in_doubt = Some(InDoubt { previous: Some(self.last.id.clone()), attempted: None });
         self.incarnation.open()?;
+        failpoint::hit("txn_begun")?;
         self.status.set_oldest_undelivered((!first.records.is_empty()).then(|| time(first.delta.committed_at_us)));
         let mut open = Open {
             delta: first.delta.clone(),
@@ -190,6 +194,7 @@ impl Deliverer {
         };
         self.enqueue(&first)?;
         self.fill(&mut open, batches).await?;
+        failpoint::hit(if open.records > 0 { "all_produced" } else { "heartbeat_checkpoint" })?;
         let checkpoint = self.last.checkpoint.advance(&self.last.id, &open.delta)?;
         let (bytes, id) = codec::encode(&checkpoint)?;
         if self.mode == DeliveryMode::AtLeastOnce {
@@ -198,12 +203,14 @@ impl Deliverer {
         }
         memory.in_doubt = Some(InDoubt { previous: Some(self.last.id.clone()), attempted: Some(id.clone()) });
         self.enqueue_checkpoint(&checkpoint, &bytes)?;
+        failpoint::hit("checkpoint_produced")?;
         self.settle().await?;
+        failpoint::hit("commit_ok")?;
         memory.in_doubt = None;
         memory.delivered += 1;
         self.observe(&open);
         self.committed(Delivery { checkpoint, id });
-        Ok(())
+        failpoint::hit("position_advanced")
     }
 
     /// Takes what is waiting into the open Kafka transaction, within its limits.
@@ -234,6 +241,7 @@ impl Deliverer {
             let topic = record.topic.0 as usize;
             self.ensure_topic(topic)?;
             self.incarnation.enqueue(topic + 1, &record)?;
+            failpoint::hit("first_produced")?;
             if let Some(metrics) = self.topics.get(topic) {
                 metrics.records.inc();
                 metrics.bytes.add(record.value.map_or(0, <[u8]>::len) as u64);

@@ -138,3 +138,103 @@ fn alerts_say_what_happened_how_bad_it_is_and_what_it_means() {
 fn configuration() {
     assert_generated("docs/configuration.md", &crate::config::reference());
 }
+
+/// The pages written by hand or in part, relative to the repository.
+fn pages() -> Vec<PathBuf> {
+    let mut pages: Vec<_> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(file).into();
+    for folder in ["docs", "docs/adr"] {
+        let entries = std::fs::read_dir(file(folder)).unwrap();
+        pages.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("md".as_ref())));
+    }
+    pages
+}
+
+/// Targets of `[text](target)`, outside of code.
+fn links_in(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    let targets = prose.flat_map(|part| part.split("](").skip(1));
+    targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
+}
+
+/// Anchors of a page: those set by hand, and those that GitHub makes of headings.
+fn anchors_of(text: &str) -> Vec<String> {
+    let set = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(id, _)| id.to_owned());
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    });
+    set.chain(headings).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut count = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in links_in(&text).filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            count += 1;
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            let known = anchor.is_empty()
+                || std::fs::read_to_string(&target).is_ok_and(|text| anchors_of(&text).iter().any(|a| a == anchor));
+            if !target.exists() || !known {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+    assert!(count > 20, "only {count} links were found");
+}
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let text = read("docs/guarantees.md");
+    let named: Vec<_> = text.split('`').filter(|word| word.starts_with("tests/it/")).collect();
+    let missing: Vec<_> = named.iter().filter(|path| !file(path).is_file()).collect();
+    assert!(missing.is_empty(), "docs/guarantees.md names tests that do not exist: {missing:?}");
+    assert!(named.len() >= 17, "{} tests are named", named.len());
+}
+
+/// Blocks of a language in a page.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    text.split(&start).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block).collect()
+}
+
+#[test]
+fn the_configuration_on_the_first_page_is_accepted() {
+    let text = read("README.md");
+    let [block] = blocks(&text, "toml")[..] else { panic!("one block of TOML is expected in README.md") };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outboxd.toml");
+    std::fs::write(&path, block).unwrap();
+    let env = vec![("OUTBOX_DB_PASSWORD".to_owned(), "secret".to_owned())];
+    let loaded = crate::config::load(&crate::config::Sources { file: Some(path), env, set: Vec::new() });
+    let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+/// `docs/operations.md` explains each alert by its name, and each exit status.
+#[test]
+fn operations_know_every_alert_and_status() {
+    use crate::error::exit;
+    let (rules, page) = (read(RULES), read("docs/operations.md"));
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(page.contains(&format!("| {alert} |")), "docs/operations.md says nothing about {alert}");
+    }
+    let statuses = [
+        exit::OK,
+        exit::FENCED,
+        exit::DATA,
+        exit::UNAVAILABLE,
+        exit::BUG,
+        exit::TEMPORARY,
+        exit::PERMISSION,
+        exit::CONFIG,
+    ];
+    for status in statuses {
+        assert!(page.contains(&format!("\n| {status} |")), "docs/operations.md says nothing about status {status}");
+    }
+}

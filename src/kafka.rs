@@ -98,6 +98,8 @@ pub fn code_of(code: RDKafkaErrorCode) -> Code {
         | RDKafkaErrorCode::TransactionalIdAuthorizationFailed => Code::KafkaAcl,
         RDKafkaErrorCode::InvalidTransactionTimeout => Code::TransactionTimeout,
         RDKafkaErrorCode::MessageSizeTooLarge => Code::RecordTooLarge,
+        RDKafkaErrorCode::InvalidTimestamp => Code::TimestampInvalid,
+        RDKafkaErrorCode::InvalidRecord => Code::RecordRefused,
         _ => Code::KafkaUnavailable,
     }
 }

@@ -30,9 +30,12 @@ pub mod backoff;
 pub mod channel;
 pub mod config;
 pub mod error;
+pub mod failpoint;
 pub mod kafka;
 pub mod shutdown;
 pub mod telemetry;
 
+#[cfg(test)]
+mod architecture;
 #[cfg(test)]
 mod docs;

@@ -17,6 +17,7 @@ use crate::delivery::Memory;
 use crate::delivery::producer::Incarnation;
 use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Metrics, Status};
 
@@ -56,7 +57,8 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     let (incarnation, fence) = Incarnation::begin(config, Arc::clone(&relay.metrics)).await?;
     relay.status.starting("reading the checkpoint");
     let found = store.load(&fence).await?;
-    start::ensure_resolved(memory, found.as_ref())?;
+    failpoint::hit("checkpoint_read")?;
+    start::ensure_still_ours(relay, memory, found.as_ref())?;
     relay.status.starting("checking topics");
     let catalog = Catalog::new(&config.kafka, Arc::clone(&relay.metrics), Arc::clone(&relay.status))?;
     catalog.ensure_configured(config.outboxes.iter().map(|outbox| &outbox.topic)).await?;

@@ -20,12 +20,21 @@ const NET_WRITE_TIMEOUT_SECONDS: u32 = 600;
 /// What SHOW REPLICAS lists us as.
 const HOSTNAME: &[u8] = b"outboxd";
 
+/// Longest wait for a connection or an answer.
+const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// TCP keepalive: the heartbeat finds a dead server, this finds a dead path while nothing is read.
+const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Server error numbers (MySQL error reference).
 mod server_error {
-    pub(super) const ACCESS_DENIED: [u16; 3] = [1044, 1045, 1698];
+    /// Wrong password or host, locked account, expired password.
+    pub(super) const ACCESS_DENIED: [u16; 6] = [1044, 1045, 1130, 1698, 1862, 3118];
     pub(super) const SPECIFIC_ACCESS_DENIED: u16 = 1227;
     pub(super) const SOURCE_FATAL_READING_BINLOG: u16 = 1236;
     pub(super) const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+    /// A setting that the server does not know: MariaDB, or MySQL before 8.0.
+    pub(super) const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
 }
 
 /// Opens a connection.
@@ -34,7 +43,7 @@ mod server_error {
 /// `SourceUnavailable`, `SourceAccessDenied`, `SourceTls`.
 pub async fn connect(config: &SourceConfig) -> Result<Conn> {
     let at = format!("{}:{}", config.host, config.port);
-    Conn::new(options(config)).await.map_err(|error| match &error {
+    within(&at, Conn::new(options(config))).await?.map_err(|error| match &error {
         // rustls reports a refused certificate as invalid data of the TCP stream.
         mysql_async::Error::Io(IoError::Io(io))
             if io.kind() == std::io::ErrorKind::InvalidData && config.tls.mode != TlsMode::Disabled =>
@@ -44,8 +53,32 @@ pub async fn connect(config: &SourceConfig) -> Result<Conn> {
         mysql_async::Error::Io(IoError::Io(_)) => {
             Error::new(Code::SourceUnavailable, format!("cannot reach MySQL at {at}")).caused_by(describe(&error))
         }
+        mysql_async::Error::Server(server) if server_error::ACCESS_DENIED.contains(&server.code) => {
+            refused(&error, &at, config.tls.mode)
+        }
         _ => classify(&error, &at),
     })
+}
+
+/// Bounds a wait for the server: a host that swallows packets must not look like work in progress.
+///
+/// # Errors
+/// `SourceUnavailable` when the time is up.
+pub async fn within<F: Future>(what: &str, wait: F) -> Result<F::Output> {
+    tokio::time::timeout(ANSWER_TIMEOUT, wait).await.map_err(|_| {
+        Error::new(Code::SourceUnavailable, format!("no answer from MySQL within {ANSWER_TIMEOUT:?}: {what}"))
+    })
+}
+
+/// A refused login. An account with REQUIRE SSL is refused by the same words as a wrong password.
+fn refused(error: &mysql_async::Error, at: &str, mode: TlsMode) -> Error {
+    let code = Code::SourceAccessDenied;
+    let refused = Error::new(code, format!("{at}: {}", code.title())).caused_by(describe(error));
+    if mode != TlsMode::Disabled {
+        return refused;
+    }
+    let fix = format!("{} If the account has REQUIRE SSL, set `source.tls.mode` to \"verify-ca\".", code.fix());
+    refused.with_fix(fix)
 }
 
 fn options(config: &SourceConfig) -> Opts {
@@ -55,6 +88,7 @@ fn options(config: &SourceConfig) -> Opts {
         .user(Some(config.user.clone()))
         .pass(Some(config.password.expose().to_owned()))
         .prefer_socket(false)
+        .tcp_keepalive(Some(KEEPALIVE))
         .tcp_nodelay(true)
         .max_allowed_packet(Some(MAX_PACKET))
         .ssl_opts(tls(config))
@@ -74,7 +108,7 @@ fn tls(config: &SourceConfig) -> Option<SslOpts> {
     }
 }
 
-/// What a driver or server error means to the relay. Never passes on a text that may hold packet bytes.
+/// What a driver or server error means to the relay, after the login. Never passes on a text that may hold packet bytes.
 pub fn classify(error: &mysql_async::Error, context: &str) -> Error {
     let code = match error {
         mysql_async::Error::Server(server) => server_code(server.code, &server.message),
@@ -89,9 +123,11 @@ pub fn classify(error: &mysql_async::Error, context: &str) -> Error {
 fn server_code(code: u16, message: &str) -> Code {
     use server_error::*;
     match code {
-        _ if ACCESS_DENIED.contains(&code) => Code::SourceAccessDenied,
+        // Behind the login. COM_BINLOG_DUMP without REPLICATION SLAVE is answered like a wrong password.
+        _ if ACCESS_DENIED.contains(&code) => Code::SourcePrivilege,
         SPECIFIC_ACCESS_DENIED => Code::SourcePrivilege,
         SECURE_TRANSPORT_REQUIRED => Code::SourceTls,
+        UNKNOWN_SYSTEM_VARIABLE => Code::SourceVersion,
         SOURCE_FATAL_READING_BINLOG => fatal_dump_code(message),
         _ => Code::SourceLost,
     }
@@ -150,6 +186,13 @@ pub async fn dump(mut conn: Conn, config: &SourceConfig, from: &DumpFrom) -> Res
             conn.get_binlog_stream(request.with_gtid().with_gtid_set(sids)).await
         }
         DumpFrom::File(position) => {
+            // The protocol's position has 32 bits.
+            if position.offset > u64::from(u32::MAX) {
+                return Err(Error::new(
+                    Code::PositionUnreachable,
+                    format!("{position} is beyond 4 GiB, where a dump by file position cannot begin"),
+                ));
+            }
             let request = request.with_filename(position.file.as_bytes()).with_pos(position.offset);
             conn.get_binlog_stream(request).await
         }

@@ -258,13 +258,14 @@ impl Interpreter {
                 Ok(BinlogEvent::XaStart)
             }
             Statement::XaEnd | Statement::ReleaseSavepoint => Ok(BinlogEvent::Passed),
+            Statement::CreateTable if self.in_transaction => Ok(BinlogEvent::Passed),
             Statement::Commit => self.terminate(GroupEnd::Commit, fingerprint),
             Statement::Rollback => self.terminate(GroupEnd::Rollback, fingerprint),
             Statement::Savepoint(name) => Ok(BinlogEvent::Savepoint(name)),
             Statement::RollbackTo(name) => Ok(BinlogEvent::RollbackTo(name)),
             Statement::XaDecision => self.terminate(GroupEnd::Standalone, fingerprint),
             Statement::Other if self.in_transaction => Ok(self.logged_statement(&query)),
-            Statement::Other => {
+            Statement::CreateTable | Statement::Other => {
                 let touched = statement::table_statement(text, query.schema_raw(), self.filter.tables());
                 let end = self.terminate(GroupEnd::Standalone, fingerprint)?;
                 if let Some((table, verb)) = touched {

@@ -24,6 +24,8 @@ pub enum Statement {
     XaEnd,
     /// `XA COMMIT` or `XA ROLLBACK`: a group of its own
     XaDecision,
+    /// `CREATE TABLE … SELECT` as one transaction: its rows follow as row events (WL#13355)
+    CreateTable,
     /// Anything else
     Other,
 }
@@ -38,6 +40,9 @@ pub fn classify(text: &[u8]) -> Statement {
         b"ROLLBACK" => rollback_to(words),
         b"SAVEPOINT" => Statement::Savepoint(unquote(words.rest())),
         b"RELEASE" => Statement::ReleaseSavepoint,
+        b"CREATE" if text.trim_ascii_end().to_ascii_uppercase().ends_with(b"START TRANSACTION") => {
+            Statement::CreateTable
+        }
         b"XA" => match words.next_upper().as_slice() {
             b"START" | b"BEGIN" => Statement::XaStart,
             b"END" => Statement::XaEnd,
@@ -63,12 +68,21 @@ fn rollback_to(mut words: Words<'_>) -> Statement {
 /// The outbox table that a logged DML statement may have written: its name stands in the text, or the statement ran
 /// with the outbox's schema as default and is not plainly about other tables.
 pub fn written_table(text: &[u8], schema: &[u8], tables: &[(String, String)]) -> Option<String> {
+    if is_create_select(text) {
+        return None;
+    }
     named_table(text, tables).or_else(|| {
         tables
             .iter()
             .find(|(database, _)| database.as_bytes() == schema)
             .map(|(database, table)| format!("{database}.{table}"))
     })
+}
+
+/// `CREATE TABLE … SELECT` in row format: the server writes the definition with this end, and then the rows as row events
+/// (MySQL 8.0.21, WL#13355).
+fn is_create_select(text: &[u8]) -> bool {
+    Words(text).next_upper() == b"CREATE" && text.ends_with(b" START TRANSACTION")
 }
 
 /// The outbox table that a DDL statement empties, drops or renames, and the statement's verb.
@@ -180,6 +194,7 @@ mod tests {
         assert_eq!(classify(b"/* ApplicationName=x */ BEGIN"), Statement::Begin);
         assert_eq!(classify(b"BEGINNING"), Statement::Other);
         assert_eq!(classify(b"CREATE TABLE t (a INT)"), Statement::Other);
+        assert_eq!(classify(b"CREATE TABLE `t` (\n `a` int\n) START TRANSACTION"), Statement::CreateTable);
     }
 
     #[test]
@@ -190,6 +205,8 @@ mod tests {
         assert_eq!(written_table(b"CALL p()", b"shop", &tables()), named);
         assert_eq!(written_table(b"INSERT INTO heartbeat VALUES (1)", b"mysql", &tables()), None);
         assert_eq!(written_table(b"INSERT INTO my_outbox VALUES (1)", b"other", &tables()), None);
+        assert_eq!(written_table(b"CREATE TABLE `t` (\n  `a` int\n) START TRANSACTION", b"shop", &tables()), None);
+        assert_eq!(written_table(b"CREATE TEMPORARY TABLE t SELECT f()", b"shop", &tables()), named);
     }
 
     #[test]

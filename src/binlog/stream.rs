@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use mysql_async::BinlogStream;
 use mysql_async::binlog::events::Event;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::connect;
 use crate::error::{Code, Error, Result};
@@ -17,12 +17,14 @@ const SILENT_PERIODS: u32 = 3;
 pub struct EventStream {
     events: BinlogStream,
     silence: Duration,
+    /// When the last packet arrived. Kept here, because a caller may drop [`EventStream::next`] and call it again.
+    last_packet: Instant,
 }
 
 impl EventStream {
     /// `heartbeat`: the period that was asked of the server.
     pub(super) fn new(events: BinlogStream, heartbeat: Duration) -> Self {
-        Self { events, silence: heartbeat * SILENT_PERIODS }
+        Self { events, silence: heartbeat * SILENT_PERIODS, last_packet: Instant::now() }
     }
 
     /// The next raw event. Cancel-safe: an event is never half taken.
@@ -31,25 +33,33 @@ impl EventStream {
     /// `SourceSilent` after three heartbeat periods without a packet, `SourceLost` when the stream ends, and what
     /// [`connect::classify`] makes of the server's errors.
     pub async fn next(&mut self) -> Result<Event> {
-        match timeout(self.silence, self.events.next()).await {
+        match timeout_at(self.last_packet + self.silence, self.events.next()).await {
             Err(_) => Err(Error::new(
                 Code::SourceSilent,
                 format!("no event and no heartbeat from MySQL for {:?}", self.silence),
             )),
-            // The dump never ends by itself; an EOF packet means that the server killed it.
-            Ok(None) => Err(Error::new(Code::SourceLost, "the server ended the binlog stream")),
-            Ok(Some(Err(error))) => Err(connect::classify(&error, "binlog stream")),
-            Ok(Some(Ok(event))) => Ok(event),
+            Ok(answer) => self.received(answer),
         }
     }
 
     /// The next raw event if its bytes are already here.
     pub fn next_ready(&mut self) -> Option<Result<Event>> {
-        use futures_util::FutureExt;
-        match self.events.next().now_or_never()? {
-            None => Some(Err(Error::new(Code::SourceLost, "the server ended the binlog stream"))),
-            Some(Err(error)) => Some(Err(connect::classify(&error, "binlog stream"))),
-            Some(Ok(event)) => Some(Ok(event)),
+        let answer = self.events.next().now_or_never()?;
+        Some(self.received(answer))
+    }
+
+    /// The caller stood still for a reason of its own: what MySQL sent meanwhile waits in the socket.
+    pub fn excuse_silence(&mut self) {
+        self.last_packet = Instant::now();
+    }
+
+    fn received(&mut self, answer: Option<mysql_async::Result<Event>>) -> Result<Event> {
+        self.last_packet = Instant::now();
+        match answer {
+            // The dump never ends by itself; an EOF packet means that the server killed it.
+            None => Err(Error::new(Code::SourceLost, "the server ended the binlog stream")),
+            Some(Err(error)) => Err(connect::classify(&error, "binlog stream")),
+            Some(Ok(event)) => Ok(event),
         }
     }
 }

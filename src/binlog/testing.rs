@@ -5,9 +5,10 @@ use std::sync::Arc;
 use mysql_async::binlog::events::{BinlogEventFooter, Event, FormatDescriptionEvent};
 use mysql_async::binlog::{BinlogChecksumAlg, BinlogVersion};
 
+use super::Charset;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
 use super::rows::RowsVersion;
-use super::table::TableMap;
+use super::table::{Column, ColumnKind, Storage, TableMap};
 use crate::position::FilePosition;
 
 pub(crate) const FILE: &str = "mysql-bin.000001";
@@ -94,4 +95,36 @@ pub(crate) fn inserted(mark: u8) -> BinlogEvent {
         event: read(&raw(30, 0, &[mark; 10], 0)),
         at: at(1),
     })
+}
+
+/// The columns of [`rows`]: five VARCHAR(50), nullable.
+pub(crate) const COLUMNS: [&str; 5] = ["id", "aggregatetype", "aggregateid", "type", "payload"];
+
+/// Rows of outbox 0 as MySQL logs them.
+pub(crate) fn rows(rows: &[[Option<&str>; 5]]) -> OutboxRows {
+    let column = |name: &&str| Column {
+        name: Some((*name).into()),
+        kind: ColumnKind::VarChar { max_bytes: 200, charset: Charset::Utf8 },
+        nullable: true,
+        visible: true,
+        storage: Storage::Prefixed(1),
+    };
+    let columns = COLUMNS.iter().map(column).collect();
+    let table = TableMap { table_id: 7, database: "shop".into(), table: "outbox".into(), columns };
+    let mut body = vec![7, 0, 0, 0, 0, 0, 1, 0, 2, 0, 5, 0xff];
+    for row in rows {
+        let nulls = row.iter().enumerate().filter(|(_, cell)| cell.is_none()).map(|(i, _)| 1_u8 << i).sum::<u8>();
+        body.push(nulls);
+        for cell in row.iter().flatten() {
+            body.push(u8::try_from(cell.len()).unwrap());
+            body.extend_from_slice(cell.as_bytes());
+        }
+    }
+    OutboxRows {
+        outbox: OutboxId(0),
+        table: Arc::new(table),
+        version: RowsVersion::V2,
+        event: read(&raw(30, 0, &body, 0)),
+        at: at(1),
+    }
 }

@@ -14,6 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::{Checkpoint, CheckpointId, Fence, codec};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::partition;
 use crate::telemetry::Metrics;
@@ -143,6 +144,7 @@ impl Inner {
     fn load(&self) -> Result<Found> {
         // Sampled behind the fence: everything that an older producer of ours wrote lies below it.
         let end = self.watermarks(&self.readers.uncommitted, self.partition)?.1;
+        failpoint::hit("hw_sampled")?;
         self.wait_until_stable(end)?;
         if let Some(found) = self.newest(self.partition, end)? {
             return Ok(Some(found));
@@ -287,7 +289,8 @@ async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(
             .iter()
             .find(|t| t.name() == topic && !t.partitions().is_empty())
             .and_then(|t| i32::try_from(t.partitions().len()).ok());
-        Ok((partitions, admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).unwrap_or_default()))
+        let unknown = || Error::new(Code::KafkaUnavailable, "the brokers did not tell the cluster's id");
+        Ok((partitions, admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(unknown)?))
     })
     .await
 }

@@ -81,6 +81,11 @@ impl<C: ProducerContext + 'static> NativeProducer<C> {
         &self.producer
     }
 
+    /// Why the producer is unusable for good, if it is.
+    pub fn fatal_error(&self) -> Option<RDKafkaErrorCode> {
+        self.producer.client().fatal_error().map(|(code, _)| code)
+    }
+
     /// How many topics were added; their handles are addressed by index.
     pub fn topics(&self) -> usize {
         self.topics.len()

@@ -17,6 +17,7 @@ use super::librdkafka::{NativeError, NativeProducer};
 use crate::checkpoint::Fence;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::Record;
 use crate::telemetry::Metrics;
@@ -56,6 +57,7 @@ impl Incarnation {
             .create_with_context(context)
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
         let producer = Arc::new(NativeProducer::new(producer));
+        failpoint::hit("producer_created")?;
         if transactional {
             let (fencing, topic) = (Arc::clone(&producer), config.kafka.checkpoint_topic.clone());
             kafka::blocking(move || {
@@ -68,6 +70,7 @@ impl Incarnation {
             })
             .await?;
         }
+        failpoint::hit("init_done")?;
         Ok((Self { producer, events, transactional }, Fence::established()))
     }
 
@@ -123,11 +126,7 @@ impl Incarnation {
     /// `DeliveryFailed` if a record failed or the time is up.
     pub async fn acknowledge(&self) -> Result<()> {
         let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
-        kafka::blocking(move || {
-            producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e))?;
-            events.ensure_delivered()
-        })
-        .await
+        kafka::blocking(move || flush(&producer, &events)).await
     }
 
     /// Waits for every acknowledgement, then commits. The time of the commit proper is measured without that wait.
@@ -137,8 +136,9 @@ impl Incarnation {
     pub async fn commit(&self) -> Result<(CommitSeen, Option<NativeError>)> {
         let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
         kafka::blocking(move || {
-            producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e))?;
-            events.ensure_delivered()?;
+            flush(&producer, &events)?;
+            failpoint::hit("flushed")?;
+            failpoint::hit("endtxn_before_send")?;
             let started = Instant::now();
             let result = producer.commit_transaction(TRANSACTION_TIMEOUT);
             let elapsed = started.elapsed();
@@ -151,6 +151,16 @@ impl Incarnation {
         })
         .await
     }
+}
+
+/// Waits until everything enqueued is acknowledged.
+fn flush(producer: &NativeProducer<Events>, events: &EventLog) -> Result<()> {
+    let flushed = producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e));
+    flushed.and_then(|()| events.ensure_delivered()).map_err(|error| match producer.fatal_error() {
+        // A fence fails the records in many ways; what matters is that somebody else may be writing.
+        Some(code) if is_fence(code) => Error::new(Code::Fenced, error.message()).caused_by(error.chain()),
+        _ => error,
+    })
 }
 
 fn client_config(config: &Config) -> ClientConfig {
@@ -170,7 +180,10 @@ fn client_config(config: &Config) -> ClientConfig {
         .set("message.max.bytes", "1000000000")
         .set("retry.backoff.ms", RETRY_BACKOFF.as_millis().to_string())
         .set("retry.backoff.max.ms", RETRY_BACKOFF.as_millis().to_string());
-    own_or(&mut client, "message.timeout.ms", MESSAGE_TIMEOUT);
+    // librdkafka wants it at or below the transaction's timeout, which the operator may have lowered.
+    let transaction =
+        client.get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    own_or(&mut client, "message.timeout.ms", transaction.map_or(MESSAGE_TIMEOUT, |limit| limit.min(MESSAGE_TIMEOUT)));
     own_or(&mut client, "linger.ms", Duration::from_millis(5));
     if let Some(id) = transactional_id(config) {
         client.set("transactional.id", id);

@@ -16,6 +16,9 @@ use crate::telemetry::{Metrics, Status};
 /// `max.message.bytes` when the topic's may not be read: the broker's default.
 const DEFAULT_MAX_RECORD: usize = 1_048_588;
 
+/// librdkafka's `batch.size` unless it is configured.
+const DEFAULT_BATCH_SIZE: usize = 1_000_000;
+
 /// How often a missing topic is looked for.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -90,9 +93,23 @@ impl Catalog {
         }
         let partitions = self.wait_for(name).await?;
         let max_record_bytes = self.max_record_bytes(name).await?;
+        self.ensure_batches_fit(name, max_record_bytes)?;
         let id = self.names.add(name);
         tracing::info!(topic = name, partitions, max_record_bytes, "output topic");
         Ok(Topic { id, partitions, max_record_bytes })
+    }
+
+    /// librdkafka knows nothing of the topic's limit when it fills a batch.
+    fn ensure_batches_fit(&self, name: &str, max_record_bytes: usize) -> Result<()> {
+        let configured = self.config.librdkafka.iter().find(|(key, _)| key == "batch.size");
+        let batch = configured.and_then(|(_, value)| value.parse().ok()).unwrap_or(DEFAULT_BATCH_SIZE);
+        if batch <= max_record_bytes {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::TopicBatchSize,
+            format!("topic {name} has max.message.bytes = {max_record_bytes}, batches grow to {batch} bytes"),
+        ))
     }
 
     async fn wait_for(&self, name: &str) -> Result<NonZeroU32> {

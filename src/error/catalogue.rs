@@ -95,6 +95,10 @@ catalogue! {
         why "With these settings committed rows would be missing from the log, or could not be read with certainty.",
         fix "Run the statements shown with each finding, then start again.";
 
+    SourceVersion = 2102, Halt, CONFIG, "the server is not supported",
+        why "outboxd reads MySQL 8.0 and later; other servers lack settings that it has to check.",
+        fix "Read from MySQL 8.0 or later. MariaDB is not supported yet.";
+
     // 22xx position and history
     HistoryChanged = 2201, Halt, DATA, "source history changed",
         why "The binary log does not continue the one that the checkpoint belongs to: it was reset, restored or truncated. Going on could skip or repeat rows.",
@@ -114,6 +118,10 @@ catalogue! {
     StartPosition = 2206, Halt, CONFIG, "the start position cannot be used",
         why "`source.start` names a place that this server does not have.",
         fix "Use `now`, `earliest`, `gtid:SET` or `file:NAME:POSITION` with values from SHOW BINARY LOGS.";
+
+    PositionUnreachable = 2207, Halt, DATA, "the position cannot be asked for",
+        why "MySQL's dump by file position takes 32 bits only.",
+        fix "Turn GTIDs on (`gtid_mode=ON`), and keep `max_binlog_size` at its default of 1 GiB.";
 
     // 23xx binlog stream
     EventCorrupt = 2301, Restart, TEMPORARY, "a binlog event is corrupt",
@@ -158,8 +166,12 @@ catalogue! {
         why "Kafka would refuse it; leaving it out would lose a committed row.",
         fix "Raise `max.message.bytes` of the topic to at least the size shown, then start again: nothing was lost.";
     TimestampInvalid = 3008, Halt, DATA, "a row's timestamp cannot be used",
-        why "Kafka refuses negative record timestamps.",
+        why "Kafka refuses negative record timestamps, and by default those more than an hour ahead.",
         fix "Correct the value, or drop `timestamp` from `[outbox.NAME]` to use the commit's time.";
+
+    RecordRefused = 3009, Halt, DATA, "Kafka refuses a record",
+        why "The topic does not take records of this form, e.g. one without a key on a compacted topic; leaving it out would lose a committed row.",
+        fix "Change the topic's `cleanup.policy`, or write rows that fit, then start again: nothing was lost.";
 
     // 40xx Kafka connection
     KafkaUnavailable = 4001, Restart, UNAVAILABLE, "Kafka cannot be reached",
@@ -182,6 +194,10 @@ catalogue! {
     TopicCreate = 4102, Restart, CONFIG, "a topic could not be created",
         why "Records for it have nowhere to go.",
         fix "Create it by hand, or grant Create on the topic.";
+
+    TopicBatchSize = 4103, Halt, CONFIG, "an output topic takes only small batches",
+        why "librdkafka would put records together into batches that the topic refuses.",
+        fix "Raise `max.message.bytes` of the topic, or set `batch.size` under `[kafka.librdkafka]` to at most the number shown.";
 
     // 42xx Kafka transactions
     DeliveryFailed = 4201, Restart, TEMPORARY, "a Kafka transaction did not complete",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
 use crate::config::{OnUpdate, OutboxConfig};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::position::{FilePosition, GroupPosition, Gtid};
 
 /// A decided event group. Without rows it only moves the position.
@@ -43,6 +44,15 @@ pub struct Transactions {
     rows: Vec<OutboxRows>,
     held: usize,
     savepoints: Vec<(Vec<u8>, usize)>,
+}
+
+/// Names of savepoints have no case. The server also compares letters without their accents; two savepoints of one
+/// transaction whose names differ in nothing else are not looked after.
+fn is_same_savepoint(a: &[u8], b: &[u8]) -> bool {
+    match (std::str::from_utf8(a), std::str::from_utf8(b)) {
+        (Ok(a), Ok(b)) => a.to_lowercase() == b.to_lowercase(),
+        _ => a == b,
+    }
 }
 
 impl Transactions {
@@ -89,6 +99,7 @@ impl Transactions {
     }
 
     fn hold(&mut self, rows: OutboxRows) -> Result<()> {
+        failpoint::hit(if self.rows.is_empty() { "row_first" } else { "row_mid" })?;
         self.held += rows.event.data().len();
         if self.held > self.limit {
             return Err(Error::new(
@@ -102,12 +113,12 @@ impl Transactions {
 
     /// A savepoint of the same name replaces the older one (MySQL manual, "SAVEPOINT").
     fn savepoint(&mut self, name: Vec<u8>) {
-        self.savepoints.retain(|(other, _)| *other != name);
+        self.savepoints.retain(|(other, _)| !is_same_savepoint(other, &name));
         self.savepoints.push((name, self.rows.len()));
     }
 
     fn rollback_to(&mut self, name: &[u8]) -> Result<()> {
-        let Some(index) = self.savepoints.iter().position(|(other, _)| other == name) else {
+        let Some(index) = self.savepoints.iter().position(|(other, _)| is_same_savepoint(other, name)) else {
             return Err(Error::new(
                 Code::EventUndecodable,
                 format!("ROLLBACK TO an unknown savepoint in the group that starts at {}", self.started_at()),
@@ -124,7 +135,10 @@ impl Transactions {
         let started_at = self.started_at();
         let Terminator { end, fingerprint } = terminator;
         let Some(start) = self.start.take() else {
-            return Err(Error::new(Code::Internal, format!("group ending at {} never began", fingerprint.end)));
+            return Err(Error::new(
+                Code::StartPosition,
+                format!("the event group that ends at {}:{} began before the start", fingerprint.file, fingerprint.end),
+            ));
         };
         let mut rows = std::mem::take(&mut self.rows);
         match end {

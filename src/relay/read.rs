@@ -20,6 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::OutboxConfig;
 use crate::delivery::topics::Catalog;
 use crate::error::Result;
+use crate::failpoint;
 use crate::outbox::transaction::Observer;
 use crate::outbox::{SourceTransaction, Tables, Transactions};
 use crate::record::{MapError, Mapper};
@@ -85,9 +86,12 @@ impl Reader {
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
     pub(super) async fn run(mut self, mut sender: Sender<Batch>, drain: CancellationToken) -> Result<()> {
-        let result = self.read(&mut sender, &drain).await;
+        let result = self.read(&mut sender, &drain).await.map_err(|error| match &self.rewind {
+            Some(rewind) => rewind.explain(error),
+            None => error,
+        });
         self.status.source_disconnected();
-        self.hand_on(&mut sender).await;
+        self.hand_on(&mut sender).await?;
         result
     }
 
@@ -99,7 +103,7 @@ impl Reader {
             tokio::select! {
                 biased;
                 // 1. Drain between source transactions, so that the one in hand is finished.
-                () = drain.cancelled(), if between_groups => return Ok(()),
+                () = drain.cancelled(), if between_groups => return failpoint::hit("shutdown_begin"),
                 // 2. Signs of life, and progress of the checkpoint while no outbox row comes.
                 _ = tick.tick() => self.status.tick(),
                 // 3. The next event.
@@ -113,7 +117,7 @@ impl Reader {
             }
             if self.batcher.has_records() || Instant::now() >= self.progress_due {
                 self.status.reading(self.interpreter.position().clone());
-                if !self.hand_on(sender).await {
+                if !self.hand_on(sender).await? {
                     return Ok(());
                 }
             }
@@ -126,14 +130,18 @@ impl Reader {
         self.metrics.source_bytes.add(u64::from(header.event_size()));
         let event = self.interpreter.interpret(raw)?;
         if let Some(rewind) = &self.rewind {
+            failpoint::hit("rewind_event_seen")?;
             if rewind.check(&event)? == Rewound::Verified {
                 tracing::info!(position = %self.interpreter.position(), "the source's history is the one of the checkpoint");
                 self.rewind = None;
             }
             return Ok(());
         }
-        if matches!(event, BinlogEvent::Rotated) {
-            self.progress_due = Instant::now();
+        match &event {
+            BinlogEvent::Rotated => self.progress_due = Instant::now(),
+            BinlogEvent::GroupStart(_) => failpoint::hit("gtid_seen")?,
+            BinlogEvent::Terminator(_) => failpoint::hit("terminator_seen")?,
+            _ => {}
         }
         match self.transactions.apply(event, &mut self.counted)? {
             Some(transaction) => self.map(transaction).await,
@@ -159,7 +167,10 @@ impl Reader {
             self.mapper.add_topic(&missing, topic);
         }
         self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
-        self.metrics.source_transactions_plain.inc();
+        match transaction.fingerprint.is_compressed() {
+            true => self.metrics.source_transactions_compressed.inc(),
+            false => self.metrics.source_transactions_plain.inc(),
+        }
         self.status.event(time(transaction.committed_at_us));
         self.batcher.add(&transaction);
         Ok(())
@@ -178,11 +189,12 @@ impl Reader {
     }
 
     /// Hands the open batch to the delivery; `false` if the delivery has ended.
-    async fn hand_on(&mut self, sender: &mut Sender<Batch>) -> bool {
+    async fn hand_on(&mut self, sender: &mut Sender<Batch>) -> Result<bool> {
         self.progress_due = Instant::now() + PROGRESS_INTERVAL;
-        let Some(batch) = self.batcher.close() else { return true };
+        let Some(batch) = self.batcher.close() else { return Ok(true) };
+        failpoint::hit("batch_closed")?;
         let weight = batch.records.weight() + size_of::<Batch>();
-        self.status.ticking(sender.send(batch, weight)).await.is_ok()
+        Ok(self.status.ticking(sender.send(batch, weight)).await.is_ok())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::delivery::producer::{Incarnation, transactional_id};
 use crate::delivery::topics::Catalog;
 use crate::delivery::{Deliverer, Memory, Shared, published};
 use crate::error::{Code, Error, Result};
+use crate::failpoint;
 use crate::position::FilePosition;
 use crate::telemetry::status::{SinkFacts, SourceFacts};
 
@@ -46,9 +47,8 @@ pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &m
         if let Some((checkpoint, _)) = store.peek().await?
             && checkpoint.owner.instance != relay.owner.instance
         {
-            return Err(Error::new(Code::Fenced, format!("{} took over \"{}\"", checkpoint.owner, relay.config.name)));
+            return Err(superseded(relay, memory, &checkpoint));
         }
-        // A coordinator that timed our transaction out fences us as well (KIP-588 is missing in librdkafka).
         if !fenced || tokio::time::Instant::now() > deadline {
             return Ok(());
         }
@@ -56,8 +56,28 @@ pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &m
     }
 }
 
-/// Decides the Kafka transaction that the last run left in doubt.
-pub(super) fn ensure_resolved(memory: &mut Memory, found: Option<&(Checkpoint, CheckpointId)>) -> Result<()> {
+fn superseded(relay: &Relay, memory: &mut Memory, newest: &Checkpoint) -> Error {
+    memory.superseded = true;
+    Error::new(Code::Fenced, format!("{} took over \"{}\"", newest.owner, relay.config.name))
+}
+
+/// Nobody else wrote between the look at the checkpoint and our fence, and the Kafka transaction that the last run left
+/// in doubt is decided.
+pub(super) fn ensure_still_ours(
+    relay: &Relay,
+    memory: &mut Memory,
+    found: Option<&(Checkpoint, CheckpointId)>,
+) -> Result<()> {
+    if memory.owned {
+        match found {
+            // We have fenced it, but it goes on: a fenced owner looks who writes, and finds that it is still itself.
+            Some((newest, _)) if newest.owner.instance != relay.owner.instance => {
+                return Err(superseded(relay, memory, newest));
+            }
+            None => return Err(Error::new(Code::CheckpointMissing, "our own checkpoint is gone")),
+            Some(_) => {}
+        }
+    }
     let Some(in_doubt) = memory.in_doubt.take() else { return Ok(()) };
     let id = found.map(|(_, id)| id);
     match classify::resolve(&in_doubt, id) {
@@ -67,6 +87,7 @@ pub(super) fn ensure_resolved(memory: &mut Memory, found: Option<&(Checkpoint, C
         }
         Resolution::AnotherWriter => {
             let who = found.map_or_else(|| "nobody".to_owned(), |(checkpoint, _)| checkpoint.owner.to_string());
+            memory.superseded = true;
             return Err(Error::new(Code::Fenced, format!("the newest checkpoint is not ours but from {who}")));
         }
     }
@@ -109,7 +130,8 @@ impl Beginning<'_> {
         };
         self.relay.status.starting("connecting to MySQL");
         let mut conn = connect::connect(&config.source).await?;
-        let server = Server::read(&mut conn).await?;
+        failpoint::hit("source_connected")?;
+        let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
         preflight::ensure_ready(&server, config)?;
         self.relay.status.source_connected(self.source_facts(&server));
         let mut deliverer = match charge {
@@ -121,6 +143,7 @@ impl Beginning<'_> {
         };
         self.relay.status.set_started();
         let resume = history::resume(&deliverer.last().checkpoint().processed(), &server)?;
+        failpoint::hit("identity_checked")?;
         deliverer.adopt_source(identity(&server));
         self.report(&deliverer, &server, resumed);
         let (contiguity, position) = match &resume.from {
@@ -128,7 +151,9 @@ impl Beginning<'_> {
             DumpFrom::File(position) => (Contiguity::Exact, position.clone()),
         };
         let filter = TableFilter::new(config.outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
-        let events = connect::dump(conn, &config.source, &resume.from).await?;
+        let dump = connect::dump(conn, &config.source, &resume.from);
+        let events = connect::within("asking for the binlog stream", dump).await??;
+        failpoint::hit("dump_sent")?;
         let interpreter = Interpreter::new(filter, contiguity, position);
         Ok((deliverer, Source { events, interpreter, rewind: resume.rewind }))
     }

@@ -89,10 +89,9 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, damaged: u32) -> Opt
         relay.metrics.task_panicked("reader");
     }
     match error.disposition() {
-        // A fence that names nobody may be our own transaction, timed out; the next run looks who writes.
-        Disposition::Fenced if memory.owned && !memory.fenced && error.message() == FENCED_BY_UNKNOWN => {
-            memory.fenced = true;
-        }
+        // Kafka does not say who fenced us, and it may have been the coordinator, which fences a transaction that it
+        // times out (KIP-588 is missing in librdkafka): the next run looks who writes before it fences in turn.
+        Disposition::Fenced if memory.owned && !memory.superseded => memory.fenced = true,
         Disposition::Restart if damaged <= SAME_DAMAGE => {}
         Disposition::Restart | Disposition::Fenced | Disposition::Halt | Disposition::Bug => {
             if error.disposition() == Disposition::Fenced {
@@ -107,9 +106,6 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, damaged: u32) -> Opt
     tracing::warn!(code = %error.code(), error = error.chain(), fix = error.fix(), "the run ended; starting another one");
     None
 }
-
-/// Message of a fence without a known successor; see [`decide`].
-pub(super) const FENCED_BY_UNKNOWN: &str = "a newer producer of this relay exists";
 
 fn is_damage(code: Code) -> bool {
     matches!(code, Code::EventCorrupt | Code::CompressedPayload)

@@ -3,4 +3,21 @@
 
 mod support;
 
+mod answers_on_http;
+mod carries_large_rows;
+mod carries_several_outboxes;
 mod delivers;
+mod drains_on_sigterm;
+mod fences_the_older_instance;
+mod holds_no_failpoint;
+mod prints_json_as_mysql_stores_it;
+mod proves_the_history;
+mod reads_every_committed_row;
+mod refuses_without_checkpoint;
+mod restart_moves_nothing;
+mod resumes_exactly_once;
+mod speaks_tls;
+mod stops_rather_than_guesses;
+mod survives_broker_loss;
+mod survives_source_loss;
+mod writes_what_debezium_writes;

@@ -1,0 +1,134 @@
+//! The relay between a real MySQL and a real Kafka: rows a second, CPU, memory, latency, and the ceilings to compare
+//! with. `docs/performance.md` says how it measures and what the figures mean.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod ceiling;
+mod drain;
+mod figures;
+mod latency;
+mod options;
+mod process;
+mod relay;
+mod report;
+mod rows;
+mod stand;
+mod verify;
+mod visible;
+
+use ceiling::{Ceiling, Ceilings};
+use options::{Options, Part};
+use relay::Variant;
+use report::Case;
+use stand::{Segment, Stand};
+
+type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// The relay's own, for the ceilings.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The ones to compare with ceilings and peers: a header `id`, no other.
+const EXACTLY_ONCE: Variant = Variant { exactly_once: true, source_header: false };
+const AT_LEAST_ONCE: Variant = Variant { exactly_once: false, source_header: false };
+/// The relay's default.
+const WITH_SOURCE_HEADER: Variant = Variant { exactly_once: true, source_header: true };
+
+fn main() -> ExitCode {
+    match bench(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(options: &Options) -> Result<()> {
+    let facts = report::facts()?;
+    let stand = Stand::start()?;
+    println!("{facts}");
+    let (w1, producers) = if options.wants(Part::W1) || options.wants(Part::Ceilings) {
+        first_workload(options, &stand)?
+    } else {
+        Default::default()
+    };
+    let mut w2 = Vec::new();
+    if options.wants(Part::W2) {
+        let segment = stand.load("w2", options.rows_or(200_000), 1)?;
+        warm_up(options, &stand, &segment)?;
+        w2 = cases(&[EXACTLY_ONCE, AT_LEAST_ONCE]);
+        for round in 0..options.rounds {
+            drain_all(options, &stand, &segment, &mut w2, round)?;
+        }
+        report::bulk("W2: one row a source transaction", segment.rows, &w2);
+    }
+    report::ratios(&w1, &w2, &producers);
+    if options.wants(Part::W7) {
+        latencies(options, &stand)?;
+    }
+    Ok(())
+}
+
+/// W1 and the ceilings share rows and rounds, so that their ratios are of the same minutes.
+fn first_workload(options: &Options, stand: &Stand) -> Result<(Vec<Case>, Vec<Ceiling>)> {
+    let segment = stand.load("w1", options.rows_or(500_000), 25)?;
+    warm_up(options, stand, &segment)?;
+    let wanted: &[Variant] =
+        if options.wants(Part::W1) { &[EXACTLY_ONCE, AT_LEAST_ONCE, WITH_SOURCE_HEADER] } else { &[] };
+    let mut w1 = cases(wanted);
+    let ceilings = options.wants(Part::Ceilings).then(|| Ceilings::prepare(stand, &segment)).transpose()?;
+    let (mut readers, mut producers) = (Vec::new(), Vec::new());
+    for round in 0..options.rounds {
+        drain_all(options, stand, &segment, &mut w1, round)?;
+        if let Some(ceilings) = &ceilings {
+            readers.push(ceilings.reader(round)?);
+            producers.push(ceilings.producer(round)?);
+            eprintln!("ceilings, round {}", round + 1);
+        }
+    }
+    if !w1.is_empty() {
+        report::bulk("W1: 25 rows a source transaction", segment.rows, &w1);
+    }
+    if ceilings.is_some() {
+        report::ceilings(&readers, &producers);
+    }
+    Ok((w1, producers))
+}
+
+/// A fresh broker compiles its code during the first runs, at the cost of these.
+fn warm_up(options: &Options, stand: &Stand, segment: &Segment) -> Result<()> {
+    for variant in [EXACTLY_ONCE, AT_LEAST_ONCE] {
+        drain::run(stand, &options.outboxd, segment, variant, "warm-up")?;
+    }
+    eprintln!("{}: warmed up", segment.schema);
+    Ok(())
+}
+
+fn cases(variants: &[Variant]) -> Vec<Case> {
+    variants.iter().map(|variant| Case { variant: *variant, rounds: Vec::new() }).collect()
+}
+
+fn drain_all(options: &Options, stand: &Stand, segment: &Segment, cases: &mut [Case], round: u32) -> Result<()> {
+    for case in cases {
+        let drained = drain::run(stand, &options.outboxd, segment, case.variant, &round.to_string())?;
+        let what = format!("{} {}, round {}", segment.schema, case.variant.describe(), round + 1);
+        eprintln!("{what}: {:.0} rows/s", drained.rows_per_second);
+        case.rounds.push(drained);
+    }
+    Ok(())
+}
+
+fn latencies(options: &Options, stand: &Stand) -> Result<()> {
+    let mut measured = [(EXACTLY_ONCE, Vec::new()), (AT_LEAST_ONCE, Vec::new())];
+    for round in 0..options.rounds {
+        for (variant, runs) in &mut measured {
+            runs.extend(latency::run(stand, &options.outboxd, *variant, round, options.seconds)?);
+            eprintln!("W7 {}, round {}", variant.describe(), round + 1);
+        }
+    }
+    report::latencies(&measured, &latency::RATES);
+    Ok(())
+}

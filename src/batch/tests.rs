@@ -1,0 +1,33 @@
+use super::*;
+use crate::binlog::testing::{at, fingerprint};
+use crate::position::GroupPosition;
+
+fn transaction(number: u64) -> SourceTransaction {
+    let fingerprint = fingerprint(number);
+    SourceTransaction {
+        group: GroupPosition::File(at(fingerprint.end)),
+        gtid: fingerprint.gtid.clone(),
+        end: at(fingerprint.end),
+        fingerprint,
+        committed_at_us: i64::try_from(number).unwrap(),
+        rows: Vec::new(),
+    }
+}
+
+#[test]
+fn a_batch_carries_the_step_over_exactly_its_groups() {
+    let mut batcher = Batcher::new(10);
+    assert!(batcher.close().is_none());
+    batcher.add(&transaction(1));
+    batcher.add(&transaction(2));
+    let first = batcher.close().unwrap().delta;
+    assert_eq!((first.from, first.to, first.records), (10, 12, 0));
+    assert!(first.gtids.to_string().ends_with(":1-2"));
+    assert_eq!((first.end, first.terminator), (at(300), fingerprint(2)));
+    assert_eq!(first.committed_at_us, 2);
+    batcher.add(&transaction(3));
+    let second = batcher.close().unwrap().delta;
+    assert_eq!((second.from, second.to), (12, 13));
+    assert!(second.gtids.to_string().ends_with(":3"));
+    assert!(!batcher.has_records() && !batcher.is_full());
+}

@@ -1,0 +1,121 @@
+//! Before it goes on, the relay proves that the log is the one that its checkpoint belongs to; otherwise it refuses, and
+//! publishes nothing.
+
+use crate::support::Outbox;
+use crate::support::ending::{end, stopped};
+use testbed::{Mysql, MysqlOptions, shared};
+
+const RESET: &str = "RESET BINARY LOGS AND GTIDS";
+
+/// A server with its own history.
+fn server(gtid_mode: &str) -> Mysql {
+    let gtid = gtid_mode != "OFF";
+    let extra = if gtid { vec![format!("--gtid-mode={gtid_mode}")] } else { Vec::new() };
+    Mysql::start(MysqlOptions { gtid, extra, ..MysqlOptions::default() }).unwrap()
+}
+
+/// An outbox whose relay has delivered the rows `a` and `b`, at the beginning of the log, and was stopped.
+fn delivered<'a>(name: &str, mysql: &'a Mysql) -> Outbox<'a> {
+    let outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
+    mysql.sql(RESET).unwrap();
+    let relay = outbox.stream();
+    outbox.insert("a", "Order", "1", "{}");
+    outbox.insert("b", "Order", "1", "{}");
+    outbox.wait_delivered(2);
+    end(relay);
+    outbox
+}
+
+/// Starts the relay again; it refuses, and Kafka still shows no more than `a` and `b`.
+fn refuses(outbox: &Outbox<'_>, code: &str, words: &[&str], fix: &str) {
+    stopped(outbox.start()).because(code, 65, words, fix);
+    assert_eq!(outbox.sorted_ids(), ["a", "b"]);
+}
+
+fn insert_all(outbox: &Outbox<'_>, ids: &[&str], payload: &str) {
+    for id in ids {
+        outbox.insert(id, "Order", "1", payload);
+    }
+}
+
+fn goes_on_behind_its_checkpoint(name: &str, mysql: &Mysql) {
+    let outbox = delivered(name, mysql);
+    insert_all(&outbox, &["c"], "{}");
+    mysql.sql("FLUSH BINARY LOGS").unwrap();
+    insert_all(&outbox, &["d"], "{}");
+    let mut relay = outbox.stream();
+    relay.wait_for_line("the source's history is the one of the checkpoint", crate::support::PATIENCE).unwrap();
+    outbox.wait_delivered(2);
+    end(relay);
+    assert_eq!(outbox.sorted_ids(), ["a", "b", "c", "d"]);
+}
+
+fn purged(name: &str, mysql: &Mysql, words: &[&str]) {
+    let outbox = delivered(name, mysql);
+    insert_all(&outbox, &["c", "d"], "{}");
+    mysql.sql("FLUSH BINARY LOGS").unwrap();
+    insert_all(&outbox, &["e"], "{}");
+    mysql.sql("PURGE BINARY LOGS TO 'mysql-bin.000002'").unwrap();
+    refuses(&outbox, "OBX-2203", words, "read from a replica that still has them");
+}
+
+#[test]
+fn with_gtids_a_changed_history_is_refused_and_the_same_one_is_not() {
+    let mysql = server("ON");
+    goes_on_behind_its_checkpoint("gtid_same", &mysql);
+
+    // Every event has the size of the one that it replaces: only its time and its checksum differ.
+    let outbox = delivered("gtid_overtaken", &mysql);
+    mysql.sql(RESET).unwrap();
+    insert_all(&outbox, &["c", "d", "e"], "{}");
+    refuses(&outbox, "OBX-2201", &["source history changed", "expected", "found"], "give the relay a new `name`");
+
+    let outbox = delivered("gtid_behind", &mysql);
+    mysql.sql(RESET).unwrap();
+    insert_all(&outbox, &["c"], "{}");
+    let uuid = mysql.sql("SELECT @@server_uuid").unwrap();
+    let missing = format!("{}:2 (1 transactions)", uuid.trim());
+    refuses(&outbox, "OBX-2202", &["absent from this server", &missing], "Connect to the server that has them");
+
+    let missing = format!("{}:3-4 (2 transactions)", uuid.trim());
+    purged("gtid_purged", &mysql, &["needed and purged", &missing]);
+}
+
+#[test]
+fn with_file_positions_a_changed_history_is_refused_and_the_same_one_is_not() {
+    let mysql = server("OFF");
+    goes_on_behind_its_checkpoint("file_same", &mysql);
+
+    for (name, payload) in [("file_overtaken", "{}"), ("file_overtaken_unaligned", r#"{"of": "another size"}"#)] {
+        let outbox = delivered(name, &mysql);
+        mysql.sql(RESET).unwrap();
+        insert_all(&outbox, &["c", "d", "e"], payload);
+        refuses(&outbox, "OBX-2201", &["source history changed"], "give the relay a new `name`");
+    }
+
+    let outbox = delivered("file_behind", &mysql);
+    mysql.sql(RESET).unwrap();
+    insert_all(&outbox, &["c"], "{}");
+    refuses(&outbox, "OBX-2201", &["source history changed", "that file has only"], "Find out what happened");
+
+    purged("file_purged", &mysql, &["mysql-bin.000001 is gone", "its oldest log is mysql-bin.000002"]);
+
+    let other = server("OFF");
+    let outbox = delivered("file_other", &mysql);
+    let port = format!("source.port={}", other.port());
+    let uuid = mysql.sql("SELECT @@server_uuid").unwrap();
+    stopped(outbox.start_with(&["--set", &port])).because(
+        "OBX-2204",
+        65,
+        &["the checkpoint belongs to server_uuid", uuid.trim()],
+        "Connect to the server named in the checkpoint",
+    );
+    assert_eq!(outbox.sorted_ids(), ["a", "b"]);
+}
+
+/// The transactions carry GTIDs, but the position is a file's: what is compared must not depend on where the re-read
+/// begins.
+#[test]
+fn with_gtids_on_trial_the_same_history_is_not_refused() {
+    goes_on_behind_its_checkpoint("permissive_same", &server("ON_PERMISSIVE"));
+}

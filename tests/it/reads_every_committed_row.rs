@@ -1,0 +1,216 @@
+//! However a committed insert got into the log, it is published; whatever was not committed is not.
+
+use crate::support::Outbox;
+use crate::support::ending::end;
+use testbed::oracle::{Rules, judge, truth};
+use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
+
+/// The statements, and how many rows of the outbox they commit.
+type Case = (&'static str, u64);
+
+/// Ways in which rows are written in one session; `{v}` goes before the values of a row.
+///
+/// Where `{kept}` stands, the log keeps from then on what the transaction takes back: it is a statement on a table without
+/// transactions, logged as such. `{u}` goes before an id that must be logged as a row all the same.
+const SESSIONS: &[Case] = &[
+    // Names of savepoints are quoted, repeat, and differ in case only.
+    (
+        "{mixed} BEGIN; {u} 's1'); SAVEPOINT `a``b `; {u} 's2-dropped'); {kept}; ROLLBACK TO `a``b `; {u} 's3'); \
+         SAVEPOINT x; {u} 's4'); SAVEPOINT X; {u} 's5-dropped'); ROLLBACK TO SAVEPOINT x; RELEASE SAVEPOINT X; \
+         {u} 's6'); COMMIT",
+        4,
+    ),
+    (
+        "{mixed} BEGIN; {u} 's7'); SAVEPOINT a; {kept}; {u} 's8-dropped'); SAVEPOINT b; {u} 's9-dropped'); \
+         ROLLBACK TO A; {u} 's10'); COMMIT",
+        2,
+    ),
+    ("BEGIN; SAVEPOINT early; {v} ('s11-dropped'); ROLLBACK TO early; {v} ('s12'); COMMIT", 1),
+    ("{mixed} BEGIN; {u} 'r1-dropped'); {kept}; {u} 'r2-dropped'); ROLLBACK", 0),
+    ("BEGIN; {v} ('r3-dropped'); INSERT INTO mixed VALUES ('r4-dropped'); ROLLBACK", 0),
+    ("BEGIN; INSERT INTO mixed VALUES ('x1'); {v} ('x2'); COMMIT", 2),
+    ("{v} ('m1'), ('m2'), ('m3')", 3),
+    ("INSERT IGNORE INTO outbox (id) VALUES ('m1'), ('m4')", 1),
+    ("INSERT INTO outbox (id) SELECT CONCAT('from-', id) FROM outbox WHERE id LIKE 'm%'", 4),
+    ("INSERT INTO orders VALUES ('t1'), ('t2')", 2),
+    ("BEGIN; {v} ('d1'); DELETE FROM outbox WHERE id = 'd1'; COMMIT", 1),
+    ("INSERT INTO outbox2 (id) VALUES ('other'); INSERT INTO `Outbox` (id) VALUES ('other')", 0),
+    (
+        "CREATE TABLE copied SELECT * FROM outbox; CREATE TABLE moved LIKE outbox; INSERT INTO moved SELECT * FROM copied",
+        0,
+    ),
+    // The second statement commits the first.
+    ("BEGIN; {v} ('v1'); TRUNCATE TABLE orders; {v} ('v2')", 2),
+];
+
+/// The DDL of the tables around the outbox.
+const AROUND: &str = "CREATE DATABASE {db}_notes; CREATE TABLE {db}_notes.notes (n INT) ENGINE = MyISAM; USE {db}; CREATE TABLE mixed (id CHAR(36)) ENGINE = MyISAM; CREATE TABLE orders (id CHAR(36)); \
+     CREATE TABLE outbox2 LIKE outbox; CREATE TABLE `Outbox` LIKE outbox; \
+     CREATE TRIGGER told AFTER INSERT ON orders FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id)); \
+     CREATE TRIGGER mixes AFTER INSERT ON mixed FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id));";
+
+/// What the outbox looks like; every row says the same but for its id.
+const COLUMNS: &str = "id VARCHAR(64) NOT NULL, aggregatetype VARCHAR(255) NOT NULL DEFAULT 'Order', \
+     aggregateid VARCHAR(255) NOT NULL DEFAULT 'k', type VARCHAR(255) NOT NULL DEFAULT 'Happened', \
+     payload VARCHAR(99) NOT NULL DEFAULT '{\"a\":[1,2]}'";
+
+/// An outbox with defaults for all columns but the id; `options` stand behind the columns.
+fn outbox<'a>(name: &str, mysql: &'a Mysql, options: &str) -> Outbox<'a> {
+    let outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
+    mysql
+        .sql(&format!("USE {name}; DROP TABLE outbox; CREATE TABLE outbox ({COLUMNS}, PRIMARY KEY (id)) {options}"))
+        .unwrap();
+    outbox
+}
+
+fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
+    let name = &outbox.name;
+    let statements = statements
+        .replace("{v}", "INSERT INTO outbox (id) VALUES")
+        .replace("{mixed}", &format!("SET SESSION binlog_format = MIXED; USE {name}_notes;"))
+        .replace("{u}", &format!("INSERT INTO {name}.outbox (id) SELECT CONCAT(LEFT(UUID(), 0), "))
+        .replace("{kept}", "INSERT INTO notes VALUES (1)");
+    outbox.mysql.sql(&format!("USE {name}; {session}; {statements};")).unwrap();
+}
+
+/// Compares all that was published with a naive reading of `mysqlbinlog`'s text.
+fn judged(outboxes: &[&Outbox<'_>]) {
+    for outbox in outboxes {
+        let table = truth::Table::usual(&outbox.name, "outbox");
+        let rows = truth::read(outbox.mysql.mysqlbinlog_v().unwrap(), &[table]).unwrap();
+        let seen = Observer::read_all(outbox.kafka, &[&outbox.topic("Order")], Isolation::ReadCommitted).unwrap();
+        let rules = Rules { topic_prefix: format!("{}.", outbox.name), ..Rules::default() };
+        let verdict = judge(&rows, &seen, &rules);
+        assert!(verdict.is_clean() && verdict.committed > 0, "{}\n{verdict}", outbox.name);
+    }
+}
+
+fn ids(outbox: &Outbox<'_>) -> Vec<String> {
+    outbox.sorted_ids()
+}
+
+#[test]
+fn every_way_of_writing_a_row_publishes_it_once_if_it_commits_compressed_or_not() {
+    // With GTIDs a server refuses to change tables without transactions inside a transaction.
+    let mysql = Mysql::start(MysqlOptions { gtid: false, ..MysqlOptions::default() }).unwrap();
+    let plain = outbox("ways", &mysql, "");
+    let compressed = outbox("ways_compressed", &mysql, "");
+    let partitioned = outbox("ways_partitioned", &mysql, "PARTITION BY KEY (id) PARTITIONS 5");
+    let outboxes = [&plain, &compressed, &partitioned];
+    let relays = outboxes.map(|outbox| outbox.start());
+    outboxes.iter().for_each(|outbox| outbox.wait_ready());
+    for outbox in outboxes {
+        mysql.sql(&AROUND.replace("{db}", &outbox.name)).unwrap();
+        let on = if outbox.name == "ways_compressed" { "ON" } else { "OFF" };
+        let mut expected = 0;
+        for (statements, rows) in SESSIONS {
+            run(outbox, &format!("SET SESSION binlog_transaction_compression = {on}"), statements);
+            expected += rows;
+        }
+        outbox.wait_delivered(expected);
+        assert!(ids(outbox).iter().all(|id| !id.contains("dropped") && id != "other"), "{:?}", ids(outbox));
+        assert_eq!(ids(outbox).len() as u64, expected, "{:?}", ids(outbox));
+    }
+    relays.into_iter().for_each(end);
+    let log = std::io::read_to_string(mysql.mysqlbinlog_v().unwrap()).unwrap();
+    for taken_back in ["ROLLBACK TO `a``b `", "ROLLBACK TO `x`", "ROLLBACK TO `A`", "-dropped'"] {
+        assert!(log.contains(taken_back), "the log does not hold {taken_back}: this test shows nothing");
+    }
+    judged(&outboxes);
+}
+
+#[test]
+fn rows_of_a_blackhole_table_and_of_large_compressed_transactions_are_published() {
+    let mysql = &shared().unwrap().mysql;
+    let swallowed = outbox("blackhole", mysql, "ENGINE = BLACKHOLE");
+    let large = outbox("large_compressed", mysql, "");
+    mysql.sql("ALTER TABLE large_compressed.outbox MODIFY payload LONGTEXT").unwrap();
+    let relays = [swallowed.start(), large.start()];
+    swallowed.wait_ready();
+    large.wait_ready();
+    run(&swallowed, "DO 0", "{v} ('b1'), ('b2'); BEGIN; {v} ('b3'); ROLLBACK; {v} ('b4')");
+    // More than one window of the compressor, and more than one packet of the protocol.
+    let series = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT";
+    let payload = "JSON_OBJECT('n', i, 'text', CONCAT(SHA2(i, 512), REPEAT(SHA2(i + 1, 512), 8)))";
+    run(
+        &large,
+        "SET SESSION binlog_transaction_compression = ON, cte_max_recursion_depth = 100000",
+        &format!(
+            "INSERT INTO outbox (id, payload) {series} CONCAT('l', i), {payload} FROM n; \
+             BEGIN; {{v}} ('small'); INSERT INTO outbox (id, payload) VALUES ('huge', REPEAT('x', 800000)); COMMIT"
+        ),
+    );
+    swallowed.wait_delivered(3);
+    large.wait_delivered(20_002);
+    let (_, metrics) = large.get("/metrics").unwrap();
+    let compressed = "outboxd_source_transactions_total{compressed=\"true\",relay=\"large_compressed\"} 2";
+    assert!(metrics.lines().any(|line| line == compressed), "{metrics}");
+    relays.into_iter().for_each(end);
+    assert_eq!(ids(&swallowed), ["b1", "b2", "b4"]);
+    let published = ids(&large);
+    assert_eq!(published.len(), 20_002);
+    assert!(published.windows(2).all(|pair| pair[0] != pair[1]), "a row twice");
+}
+
+#[test]
+fn transactions_with_tagged_gtids_are_published_and_not_asked_for_again() {
+    let outbox = outbox("tagged", &shared().unwrap().mysql, "");
+    let relay = outbox.stream();
+    let tagged = |tag: &str, id: &str| {
+        run(
+            &outbox,
+            &format!("SET GTID_NEXT = 'AUTOMATIC:{tag}'"),
+            &format!("{{v}} ('{id}'); SET GTID_NEXT = 'AUTOMATIC'"),
+        );
+    };
+    tagged("tag_1", "g1");
+    tagged("tag_2", "g2");
+    tagged("tag_1", "g3");
+    outbox.wait_delivered(3);
+    end(relay);
+    tagged("tag_2", "g4");
+    run(&outbox, "DO 0", "{v} ('g5')");
+    let relay = outbox.stream();
+    outbox.wait_delivered(2);
+    end(relay);
+    assert_eq!(ids(&outbox), ["g1", "g2", "g3", "g4", "g5"]);
+    assert!(
+        outbox
+            .records()
+            .iter()
+            .any(|record| record.header("outboxd-source").is_some_and(|at| at.contains(":tag_2:2#")))
+    );
+}
+
+/// A lagging relay reads rows of a table that has another shape by now: names come from the log, not from the server.
+#[test]
+fn rows_written_before_and_after_alterations_are_read_by_the_names_of_their_time() {
+    let outbox = outbox("altered", &shared().unwrap().mysql, "");
+    end(outbox.stream());
+    let set = |statement: &str| run(&outbox, "DO 0", statement);
+    set("{v} ('a1')");
+    set(
+        "ALTER TABLE outbox ADD COLUMN noise INT NOT NULL DEFAULT 7 FIRST, MODIFY payload VARCHAR(99) NOT NULL DEFAULT '{\"a\":[1,2]}' AFTER noise; {v} ('a2')",
+    );
+    // The names of two columns of the same type change places.
+    set("ALTER TABLE outbox RENAME COLUMN aggregatetype TO tmp, RENAME COLUMN type TO aggregatetype; \
+         ALTER TABLE outbox RENAME COLUMN tmp TO type; \
+         INSERT INTO outbox (id, aggregatetype, type) VALUES ('a3', 'Order', 'Happened')");
+    set("ALTER TABLE outbox DROP COLUMN noise, ADD COLUMN hidden INT DEFAULT 1 INVISIBLE FIRST, \
+         ADD COLUMN twice VARCHAR(130) AS (CONCAT(id, id)) VIRTUAL AFTER hidden, \
+         ADD COLUMN kept VARCHAR(130) AS (CONCAT(id, '!')) STORED AFTER id; \
+         INSERT INTO outbox (id, aggregatetype) VALUES ('a4', 'Order')");
+    set("ALTER TABLE outbox DROP PRIMARY KEY; INSERT INTO outbox (id, aggregatetype) VALUES ('a5', 'Order')");
+    set(
+        "DROP TABLE outbox; CREATE TABLE outbox (payload TEXT, type INT, id INT, aggregateid INT, aggregatetype CHAR(10)); \
+         INSERT INTO outbox VALUES ('{\"a\":[1,2]}', 1, 6, 1, 'Order')",
+    );
+    let relay = outbox.stream();
+    outbox.wait_delivered(6);
+    end(relay);
+    assert_eq!(ids(&outbox), ["6", "a1", "a2", "a3", "a4", "a5"]);
+    for record in outbox.records() {
+        assert_eq!(record.value.as_deref(), Some(br#"{"a":[1,2]}"#.as_slice()), "{record:?}");
+        assert_eq!(record.topic, outbox.topic("Order"));
+    }
+}

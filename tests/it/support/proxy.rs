@@ -1,0 +1,95 @@
+//! Stands between relay and MySQL and cuts the connection inside a source transaction.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Event types that begin a group: GTID, anonymous GTID, tagged GTID.
+const GROUP_STARTS: [u8; 3] = [33, 34, 42];
+
+/// A proxy for plain (not encrypted) connections. It lives as long as the test's process.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    /// Where it listens.
+    pub(crate) port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    /// Events of a group to let through before the cut; negative: no cut.
+    cut_after: AtomicI64,
+    cuts: AtomicU64,
+}
+
+impl Proxy {
+    /// Listens, and forwards to the server at `target`.
+    pub(crate) fn start(target: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State { cut_after: AtomicI64::new(-1), cuts: AtomicU64::new(0) });
+        let proxy = Self { port, state };
+        let accepting = proxy.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) {
+                    accepting.connect(client, server);
+                }
+            }
+        });
+        proxy
+    }
+
+    /// Cuts the connection once in the next group that has more than `events` events: in the middle of the event behind
+    /// so many.
+    pub(crate) fn cut_after(&self, events: u32) {
+        self.state.cut_after.store(events.into(), Ordering::SeqCst);
+    }
+
+    /// Cuts so far.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.state.cuts.load(Ordering::SeqCst)
+    }
+
+    fn connect(&self, client: TcpStream, server: TcpStream) {
+        let (mut up_from, mut up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut up_from, &mut up_to);
+            let _ = up_to.shutdown(Shutdown::Both);
+        });
+        let state = Arc::clone(&self.state);
+        std::thread::spawn(move || {
+            let _ = state.forward(&server, &client);
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = server.shutdown(Shutdown::Both);
+        });
+    }
+}
+
+impl State {
+    /// Packets of the server, one by one; an error or a cut ends it.
+    fn forward(&self, mut server: &TcpStream, mut client: &TcpStream) -> std::io::Result<()> {
+        // Events since the start of a group; the first group is the one that is read again to compare histories.
+        let (mut groups, mut in_group) = (0, 0_i64);
+        loop {
+            let mut packet = vec![0; 4];
+            server.read_exact(&mut packet)?;
+            let length = usize::from(packet[0]) | usize::from(packet[1]) << 8 | usize::from(packet[2]) << 16;
+            packet.resize(4 + length, 0);
+            server.read_exact(&mut packet[4..])?;
+            // OK byte, then the event's header: four bytes of time, one of type.
+            let event = (packet.len() > 23 && packet[4] == 0).then(|| packet[9]);
+            if event.is_some_and(|kind| GROUP_STARTS.contains(&kind)) {
+                (groups, in_group) = (groups + 1, 0);
+            }
+            let cut_after = self.cut_after.load(Ordering::SeqCst);
+            if groups > 1 && cut_after >= 0 && in_group == cut_after {
+                self.cut_after.store(-1, Ordering::SeqCst);
+                self.cuts.fetch_add(1, Ordering::SeqCst);
+                return client.write_all(&packet[..packet.len() / 2]);
+            }
+            client.write_all(&packet)?;
+            in_group += i64::from(event.is_some());
+        }
+    }
+}

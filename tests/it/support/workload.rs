@@ -1,0 +1,198 @@
+//! Writers that commit and roll back outbox transactions of all shapes, as fast as the test grants them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use testbed::Mysql;
+
+use super::{Instance, Outbox};
+
+/// Aggregate types of the rows, hence the topics.
+pub(crate) const TYPES: [&str; 2] = ["Order", "Payment"];
+
+/// The tables of a workload: two outboxes of one relay, and one that is none.
+pub(crate) const OUTBOXES: [&str; 2] = ["outbox", "outbox_b"];
+
+const WRITERS: usize = 3;
+
+/// Transactions granted ahead; more would only lengthen the end.
+const AHEAD: usize = 8;
+
+/// A seed for this run, or that of `OUTBOXD_SEED`. Printed, so that a failure can be had again.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("OUTBOXD_SEED").ok().map_or_else(rand::random, |text| text.parse().unwrap());
+    println!("seed {seed}");
+    seed
+}
+
+/// Creates the tables and adds the second outbox to the instance's configuration.
+pub(crate) fn prepare(mysql: &Mysql, instance: &mut Instance) {
+    let name = instance.name.clone();
+    let tables: String = OUTBOXES.map(|table| Outbox::table(&name, table)).concat();
+    mysql
+        .sql(&format!(
+            "CREATE DATABASE `{name}`; {tables} CREATE TABLE `{name}`.other (id INT AUTO_INCREMENT PRIMARY KEY)"
+        ))
+        .unwrap();
+    instance.extra.push_str("source.start = \"earliest\"\n");
+    instance.extra.push_str(&second(&name));
+}
+
+/// Configuration of the second outbox.
+pub(crate) fn second(name: &str) -> String {
+    format!("outbox.second.table = \"{name}.outbox_b\"\n{}", Instance::mapping("second", name))
+}
+
+/// Running writers.
+pub(crate) struct Workload {
+    grants: SyncSender<()>,
+    only_other: Arc<AtomicBool>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+impl Workload {
+    /// Starts the writers; they go on over restarts of the server.
+    pub(crate) fn start(mysql: &Mysql, schema: &str, seed: u64) -> Self {
+        let (grants, granted) = mpsc::sync_channel(AHEAD);
+        let granted = Arc::new(Mutex::new(granted));
+        let only_other = Arc::new(AtomicBool::new(false));
+        let start = |number: usize| {
+            let writer = Writer {
+                url: mysql.url("shop"),
+                schema: schema.to_owned(),
+                name: format!("w{number}"),
+                rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
+                rows: 0,
+                only_other: Arc::clone(&only_other),
+            };
+            let granted = Arc::clone(&granted);
+            std::thread::spawn(move || writer.run(&granted))
+        };
+        let writers = (0..WRITERS).map(start).collect();
+        Self { grants, only_other, writers }
+    }
+
+    /// Lets the writers do a few transactions more, if they have done the ones before. Call it while waiting.
+    pub(crate) fn grant(&self) {
+        let _ = self.grants.try_send(());
+    }
+
+    /// Whether the writers leave the outboxes alone and write to another table only.
+    pub(crate) fn only_other(&self, only: bool) {
+        self.only_other.store(only, Ordering::Relaxed);
+    }
+
+    /// Ends the writers between transactions.
+    pub(crate) fn finish(self) {
+        drop(self.grants);
+        for writer in self.writers {
+            writer.join().unwrap();
+        }
+    }
+}
+
+struct Writer {
+    url: String,
+    schema: String,
+    name: String,
+    rng: StdRng,
+    rows: u64,
+    only_other: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(mut self, granted: &Mutex<Receiver<()>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut connection = None;
+        loop {
+            let next = granted.lock().unwrap().recv();
+            let Ok(()) = next else { return };
+            let statements = self.transaction();
+            runtime.block_on(async {
+                let mut open = match connection.take() {
+                    Some(open) => open,
+                    None => connect(&self.url).await,
+                };
+                // What becomes of a transaction whose connection breaks, the log knows.
+                let mut broken = false;
+                for statement in &statements {
+                    broken = broken || open.query_drop(statement).await.is_err();
+                }
+                connection = (!broken).then_some(open);
+            });
+        }
+    }
+
+    fn transaction(&mut self) -> Vec<String> {
+        let schema = &self.schema;
+        let other = format!("INSERT INTO `{schema}`.other VALUES ()");
+        if self.only_other.load(Ordering::Relaxed) {
+            return vec![other];
+        }
+        let whole =
+            |inserts: Vec<String>, end: &str| [vec!["BEGIN".to_owned()], inserts, vec![end.to_owned()]].concat();
+        match self.rng.random_range(0..10) {
+            0 => vec![other],
+            1 => whole(self.inserts("rolled-back"), "ROLLBACK"),
+            2 => {
+                let mut statements = self.inserts("kept");
+                statements.push("SAVEPOINT `a b`".to_owned());
+                statements.extend(self.inserts("dropped"));
+                statements.push("ROLLBACK TO `a b`".to_owned());
+                statements.extend(self.inserts("kept"));
+                whole(statements, "COMMIT")
+            }
+            3 | 4 => {
+                let table = OUTBOXES[self.rng.random_range(0..2)];
+                vec![self.insert(table, 1, "single")]
+            }
+            _ => whole(self.inserts("row"), "COMMIT"),
+        }
+    }
+
+    /// Multi-row inserts into both tables.
+    fn inserts(&mut self, kind: &str) -> Vec<String> {
+        (0..self.rng.random_range(1..4))
+            .map(|_| {
+                let table = OUTBOXES[self.rng.random_range(0..2)];
+                let rows = self.rng.random_range(1..4);
+                self.insert(table, rows, kind)
+            })
+            .collect()
+    }
+
+    fn insert(&mut self, table: &str, rows: usize, kind: &str) -> String {
+        let values: Vec<String> = (0..rows).map(|_| self.row(kind)).collect();
+        format!("INSERT INTO `{}`.{table} VALUES {}", self.schema, values.join(", "))
+    }
+
+    /// Some aggregates are this writer's own, some are shared by all.
+    fn row(&mut self, kind: &str) -> String {
+        self.rows += 1;
+        let (name, number) = (&self.name, self.rows);
+        let owner = if self.rng.random_bool(0.5) { name } else { "all" };
+        let aggregate = self.rng.random_range(0..3);
+        let topic = TYPES[self.rng.random_range(0..2)];
+        format!(
+            "('{name}-{number}', '{topic}', '{owner}-{aggregate}', 'Happened', \
+             '{{\"writer\": \"{name}\", \"number\": {number}, \"kind\": \"{kind}\"}}')"
+        )
+    }
+}
+
+/// Tries until the server is there.
+async fn connect(url: &str) -> mysql_async::Conn {
+    let mut retry = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        retry.tick().await;
+        if let Ok(connection) = mysql_async::Conn::from_url(url).await {
+            return connection;
+        }
+    }
+}

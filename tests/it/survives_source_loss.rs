@@ -1,0 +1,75 @@
+//! MySQL may crash, end the dump, or drop the connection inside a transaction: nothing is lost, repeated or torn.
+
+use testbed::{Mysql, MysqlOptions, shared, wait};
+
+use crate::support::proxy::Proxy;
+use crate::support::workload::{self, Workload};
+use crate::support::{Instance, PATIENCE, verdict};
+
+const DUMPS: &str = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+
+#[test]
+fn a_crashed_source_and_killed_dumps_cost_no_row() {
+    let kafka = &shared().unwrap().kafka;
+    let mut mysql = Mysql::start(MysqlOptions::default()).unwrap();
+    let mut instance = Instance::new("source_loss", mysql.port(), &kafka.bootstrap());
+    workload::prepare(&mysql, &mut instance);
+    let writers = Workload::start(&mysql, "source_loss", workload::seed());
+    let mut relay = instance.stream();
+    let go_on = || {
+        let before = instance.delivered();
+        wait::until(PATIENCE, "the relay delivers again", || {
+            writers.grant();
+            instance.delivered() > before + 50
+        })
+        .unwrap();
+    };
+    for _ in 0..3 {
+        go_on();
+        mysql.kill9().unwrap();
+        mysql.restart().unwrap();
+        go_on();
+        let dumps = mysql.sql(DUMPS).unwrap();
+        assert!(!dumps.is_empty());
+        for dump in dumps.lines() {
+            // A dump of the connection before may have ended by itself.
+            let _ = mysql.sql(&format!("KILL {dump}"));
+        }
+    }
+    go_on();
+    writers.finish();
+    assert_eq!(relay.exited().unwrap(), None);
+    verdict::assert_exactly_once(&mysql, kafka, &instance);
+}
+
+#[test]
+fn a_connection_cut_inside_a_transaction_by_gtid_tears_nothing() {
+    cut_everywhere("cut_gtid", true);
+}
+
+#[test]
+fn a_connection_cut_inside_a_transaction_by_file_and_position_tears_nothing() {
+    cut_everywhere("cut_file", false);
+}
+
+/// Cuts in the middle of the first, second, … event of a group.
+fn cut_everywhere(name: &str, gtid: bool) {
+    let kafka = &shared().unwrap().kafka;
+    let mysql = Mysql::start(MysqlOptions { gtid, ..MysqlOptions::default() }).unwrap();
+    let proxy = Proxy::start(mysql.port());
+    let mut instance = Instance::new(name, proxy.port, &kafka.bootstrap());
+    workload::prepare(&mysql, &mut instance);
+    let writers = Workload::start(&mysql, name, workload::seed());
+    let mut relay = instance.stream();
+    for events in 0..10 {
+        proxy.cut_after(events);
+        wait::until(PATIENCE, "the cut", || {
+            writers.grant();
+            proxy.cuts() > u64::from(events)
+        })
+        .unwrap();
+    }
+    writers.finish();
+    assert_eq!(relay.exited().unwrap(), None);
+    verdict::assert_exactly_once(&mysql, kafka, &instance);
+}

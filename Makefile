@@ -11,6 +11,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # make demo DEMO_STAY=1: everything stays up until Ctrl-C.
 DEMO_STAY ?=
+# make bench BENCH_ARGS=--help: what can be chosen.
+BENCH_ARGS ?=
 # Tests that start servers of their own are many and the servers are hungry.
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
@@ -36,7 +38,7 @@ check: fmt-check clippy doc-check deny ## format, lints, documentation, licences
 
 .PHONY: bench
 bench: setup ## measure throughput and latency on real servers
-	@cargo bench --bench relay
+	@cargo bench --bench relay -- $(BENCH_ARGS)
 
 .PHONY: fmt
 fmt: rust ## format the code

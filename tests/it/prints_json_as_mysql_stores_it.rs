@@ -164,7 +164,7 @@ fn every_json_value_is_printed_as_the_server_prints_it() {
     let relay = outbox.stream();
     let mut sql = String::from("USE json; ");
     for (id, value) in values.iter().enumerate() {
-        write!(sql, "INSERT INTO outbox VALUES ('{id}', 'Any', '{id}', 'x', {value});\n").unwrap();
+        writeln!(sql, "INSERT INTO outbox VALUES ('{id}', 'Any', '{id}', 'x', {value});").unwrap();
     }
     servers.mysql.sql(&sql).unwrap();
     outbox.wait_delivered(values.len() as u64);

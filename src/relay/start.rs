@@ -103,7 +103,7 @@ pub(super) struct Beginning<'a> {
 
 /// Whether there was a checkpoint to take over.
 enum Charge {
-    Taken(Deliverer),
+    Taken(Box<Deliverer>),
     Vacant(Incarnation),
 }
 
@@ -125,7 +125,7 @@ impl Beginning<'_> {
             Some((checkpoint, id)) => {
                 self.ensure_usable(&checkpoint)?;
                 let ours = checkpoint.taken_over(&id, self.relay.owner_of(memory));
-                Charge::Taken(self.deliverer(incarnation, ours, Some(id), memory).await?)
+                Charge::Taken(Box::new(self.deliverer(incarnation, ours, Some(id), memory).await?))
             }
         };
         let mut conn = connect::connect(&config.source).await?;
@@ -134,7 +134,7 @@ impl Beginning<'_> {
         preflight::ensure_ready(&server, config)?;
         self.relay.status.source_connected(self.source_facts(&server));
         let mut deliverer = match charge {
-            Charge::Taken(deliverer) => deliverer,
+            Charge::Taken(deliverer) => *deliverer,
             Charge::Vacant(incarnation) => {
                 let checkpoint = self.first_checkpoint(&server, memory).await?;
                 self.deliverer(incarnation, checkpoint, None, memory).await?

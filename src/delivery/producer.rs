@@ -118,10 +118,7 @@ impl Incarnation {
     /// `DeliveryFailed` if a record failed or the time is up.
     pub async fn acknowledge(&self) -> Result<()> {
         let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
-        kafka::blocking(move || {
-            flush(&producer, &events)
-        })
-        .await
+        kafka::blocking(move || flush(&producer, &events)).await
     }
 
     /// Waits for every acknowledgement, then commits. The time of the commit proper is measured without that wait.

@@ -51,7 +51,11 @@ fn doubt(name: &str, disturb: fn(&mut Kafka) -> &'static str) {
     if kafka.signal(0, Signal::CONT).is_err() {
         kafka.start_node(0).unwrap();
     }
-    relay.wait_for_line(expected, PATIENCE).unwrap();
+    wait::until(PATIENCE / 4, expected, || {
+        writers.grant();
+        relay.lines().iter().any(|line| line.contains(expected))
+    })
+    .unwrap_or_else(|error| panic!("{error}: {}\n{}", instance.status(), relay.lines().join("\n")));
     let before = instance.delivered();
     wait::until(PATIENCE, "the relay delivers again", || {
         writers.grant();

@@ -69,9 +69,7 @@ fn a_second_signal_ends_a_drain_that_cannot_finish_and_loses_nothing() {
     };
     in_flight("records are delivered", |instance| instance.delivered() > 50);
     kafka.signal(0, Signal::STOP).unwrap();
-    in_flight("records are on their way", |instance| {
-        verdict::number(&instance.status(), "/in_flight/bytes") > 0
-    });
+    in_flight("records are on their way", |instance| verdict::number(&instance.status(), "/in_flight/bytes") > 0);
     relay.sigterm().unwrap();
     relay.wait_for_line("a second signal stops at once", PATIENCE).unwrap();
     assert_eq!(relay.exited().unwrap(), None);

@@ -103,7 +103,7 @@ pub(super) struct Beginning<'a> {
 
 /// Whether there was a checkpoint to take over.
 enum Charge {
-    Taken(Deliverer),
+    Taken(Box<Deliverer>),
     Vacant(Incarnation),
 }
 
@@ -128,7 +128,7 @@ impl Beginning<'_> {
                 let checkpoint =
                     if in_charge { checkpoint } else { checkpoint.taken_over(&id, self.relay.owner_of(memory)) };
                 let start = StartingPoint { checkpoint, previous: Some(id), in_charge };
-                Charge::Taken(self.deliverer(incarnation, start, memory).await?)
+                Charge::Taken(Box::new(self.deliverer(incarnation, start, memory).await?))
             }
         };
         self.relay.status.starting("connecting to MySQL");
@@ -138,7 +138,7 @@ impl Beginning<'_> {
         preflight::ensure_ready(&server, config)?;
         self.relay.status.source_connected(self.source_facts(&server));
         let mut deliverer = match charge {
-            Charge::Taken(deliverer) => deliverer,
+            Charge::Taken(deliverer) => *deliverer,
             Charge::Vacant(incarnation) => {
                 let checkpoint = self.first_checkpoint(&server, memory).await?;
                 let start = StartingPoint { checkpoint, previous: None, in_charge: false };

@@ -45,6 +45,15 @@ pub struct Transactions {
     savepoints: Vec<(Vec<u8>, usize)>,
 }
 
+/// Names of savepoints have no case. The server also compares letters without their accents; two savepoints of one
+/// transaction whose names differ in nothing else are not looked after.
+fn is_same_savepoint(a: &[u8], b: &[u8]) -> bool {
+    match (std::str::from_utf8(a), std::str::from_utf8(b)) {
+        (Ok(a), Ok(b)) => a.to_lowercase() == b.to_lowercase(),
+        _ => a == b,
+    }
+}
+
 impl Transactions {
     /// `limit`: bytes of one source transaction's rows held at most.
     pub fn new(outboxes: Arc<[OutboxConfig]>, limit: usize) -> Self {
@@ -102,12 +111,12 @@ impl Transactions {
 
     /// A savepoint of the same name replaces the older one (MySQL manual, "SAVEPOINT").
     fn savepoint(&mut self, name: Vec<u8>) {
-        self.savepoints.retain(|(other, _)| *other != name);
+        self.savepoints.retain(|(other, _)| !is_same_savepoint(other, &name));
         self.savepoints.push((name, self.rows.len()));
     }
 
     fn rollback_to(&mut self, name: &[u8]) -> Result<()> {
-        let Some(index) = self.savepoints.iter().position(|(other, _)| other == name) else {
+        let Some(index) = self.savepoints.iter().position(|(other, _)| is_same_savepoint(other, name)) else {
             return Err(Error::new(
                 Code::EventUndecodable,
                 format!("ROLLBACK TO an unknown savepoint in the group that starts at {}", self.started_at()),

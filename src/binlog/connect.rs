@@ -44,8 +44,22 @@ pub async fn connect(config: &SourceConfig) -> Result<Conn> {
         mysql_async::Error::Io(IoError::Io(_)) => {
             Error::new(Code::SourceUnavailable, format!("cannot reach MySQL at {at}")).caused_by(describe(&error))
         }
+        mysql_async::Error::Server(server) if server_error::ACCESS_DENIED.contains(&server.code) => {
+            refused(&error, &at, config.tls.mode)
+        }
         _ => classify(&error, &at),
     })
+}
+
+/// A refused login. An account with REQUIRE SSL is refused by the same words as a wrong password.
+fn refused(error: &mysql_async::Error, at: &str, mode: TlsMode) -> Error {
+    let code = Code::SourceAccessDenied;
+    let refused = Error::new(code, format!("{at}: {}", code.title())).caused_by(describe(error));
+    if mode != TlsMode::Disabled {
+        return refused;
+    }
+    let fix = format!("{} If the account has REQUIRE SSL, set `source.tls.mode` to \"verify-ca\".", code.fix());
+    refused.with_fix(fix)
 }
 
 fn options(config: &SourceConfig) -> Opts {
@@ -74,7 +88,7 @@ fn tls(config: &SourceConfig) -> Option<SslOpts> {
     }
 }
 
-/// What a driver or server error means to the relay. Never passes on a text that may hold packet bytes.
+/// What a driver or server error means to the relay, after the login. Never passes on a text that may hold packet bytes.
 pub fn classify(error: &mysql_async::Error, context: &str) -> Error {
     let code = match error {
         mysql_async::Error::Server(server) => server_code(server.code, &server.message),
@@ -89,7 +103,8 @@ pub fn classify(error: &mysql_async::Error, context: &str) -> Error {
 fn server_code(code: u16, message: &str) -> Code {
     use server_error::*;
     match code {
-        _ if ACCESS_DENIED.contains(&code) => Code::SourceAccessDenied,
+        // Behind the login. COM_BINLOG_DUMP without REPLICATION SLAVE is answered like a wrong password.
+        _ if ACCESS_DENIED.contains(&code) => Code::SourcePrivilege,
         SPECIFIC_ACCESS_DENIED => Code::SourcePrivilege,
         SECURE_TRANSPORT_REQUIRED => Code::SourceTls,
         SOURCE_FATAL_READING_BINLOG => fatal_dump_code(message),

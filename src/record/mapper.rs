@@ -78,15 +78,15 @@ impl Mapper {
         let timestamp_ms = timestamp(row, committed_at_us).map_err(MapError::Row)?;
         let (bytes, spans) = (records.bytes.len(), records.headers.len());
         let written = write_parts(row, &names, records);
-        let (key, value) =
-            match written.and_then(|parts| ensure_fits(row, &topic, records.bytes.len() - bytes).map(|()| parts)) {
-                Ok(parts) => parts,
-                Err(error) => {
-                    records.bytes.truncate(bytes);
-                    records.headers.truncate(spans);
-                    return Err(MapError::Row(error));
-                }
-            };
+        let fits = || ensure_fits(row, &topic, self.routes.last(), records.bytes.len() - bytes);
+        let (key, value) = match written.and_then(|parts| fits().map(|()| parts)) {
+            Ok(parts) => parts,
+            Err(error) => {
+                records.bytes.truncate(bytes);
+                records.headers.truncate(spans);
+                return Err(MapError::Row(error));
+            }
+        };
         let partition = match super::part(&records.bytes, key) {
             Some(key) => partition::partition(key, topic.partitions),
             None => self.next_keyless(topic),
@@ -169,14 +169,14 @@ fn timestamp(row: &OutboxRow<'_>, committed_at_us: i64) -> Result<i64> {
     }
 }
 
-fn ensure_fits(row: &OutboxRow<'_>, topic: &Topic, bytes: usize) -> Result<()> {
+fn ensure_fits(row: &OutboxRow<'_>, topic: &Topic, name: &str, bytes: usize) -> Result<()> {
     if bytes + RECORD_OVERHEAD <= topic.max_record_bytes {
         return Ok(());
     }
     Err(Error::new(
         Code::RecordTooLarge,
         format!(
-            "{}: a record of {bytes} bytes (and up to {RECORD_OVERHEAD} of framing) exceeds max.message.bytes = {} of its topic",
+            "{}: a record of {bytes} bytes (and up to {RECORD_OVERHEAD} of framing) exceeds max.message.bytes = {} of topic {name}",
             row.at, topic.max_record_bytes
         ),
     ))

@@ -50,6 +50,11 @@ impl Routes {
         self.topics.insert(name.into(), topic);
     }
 
+    /// The name of the topic routed to last.
+    pub fn last(&self) -> &str {
+        std::str::from_utf8(&self.name).unwrap_or_default()
+    }
+
     /// The topic that `template` names for this row.
     pub fn route(&mut self, template: &TopicTemplate, row: &OutboxRow<'_>) -> Result<Topic, RouteError> {
         self.name.clear();

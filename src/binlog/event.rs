@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::Event;
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +137,13 @@ pub struct Fingerprint {
     /// GTID of its group; absent for anonymous groups.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "gtid_text")]
     pub gtid: Option<Gtid>,
+}
+
+impl Fingerprint {
+    /// Whether the group was logged as one compressed payload.
+    pub fn is_compressed(&self) -> bool {
+        self.event_type == EventType::TRANSACTION_PAYLOAD_EVENT as u8
+    }
 }
 
 /// A GTID as its text, which is how every tool prints it.

@@ -162,7 +162,10 @@ impl Reader {
             self.mapper.add_topic(&missing, topic);
         }
         self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
-        self.metrics.source_transactions_plain.inc();
+        match transaction.fingerprint.is_compressed() {
+            true => self.metrics.source_transactions_compressed.inc(),
+            false => self.metrics.source_transactions_plain.inc(),
+        }
         self.status.event(time(transaction.committed_at_us));
         self.batcher.add(&transaction);
         Ok(())

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::Batch;
 use crate::channel::{Permit, Receiver};
 use crate::checkpoint::store::Store;
-use crate::checkpoint::{Checkpoint, CheckpointDelta, CheckpointId, SourceIdentity, codec};
+use crate::checkpoint::{Checkpoint, CheckpointDelta, CheckpointId, Owner, SourceIdentity, codec};
 use crate::config::{BatchConfig, DeliveryMode};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
@@ -74,10 +74,21 @@ pub struct Deliverer {
     checkpoint_topic: Arc<str>,
     checkpoint_partition: i32,
     names: Arc<TopicNames>,
-    topics: Vec<TopicMetrics>,
+    topics: Vec<Sent>,
     last: Delivery,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
+}
+
+/// The checkpoint that a run begins with.
+#[derive(Debug)]
+pub struct StartingPoint {
+    /// It.
+    pub checkpoint: Checkpoint,
+    /// The one that Kafka holds, if any.
+    pub previous: Option<CheckpointId>,
+    /// Kafka holds `checkpoint` itself, written by this process: nobody has to be told who is in charge.
+    pub in_charge: bool,
 }
 
 /// Parts of a [`Deliverer`] that outlive a run.
@@ -91,6 +102,14 @@ pub struct Shared {
     pub status: Arc<Status>,
 }
 
+/// What the open Kafka transaction sends to one topic; counted when it is committed.
+#[derive(Debug)]
+struct Sent {
+    metrics: TopicMetrics,
+    records: u64,
+    bytes: u64,
+}
+
 /// The open Kafka transaction.
 struct Open {
     delta: CheckpointDelta,
@@ -101,20 +120,21 @@ struct Open {
 }
 
 impl Deliverer {
-    /// Takes over a fenced producer and writes the first checkpoint of this run: who is in charge from now on.
+    /// Takes over a fenced producer. Unless the newest checkpoint is this process's own, the first one of this run is
+    /// written at once: who is in charge from now on.
     ///
     /// # Errors
     /// `DeliveryFailed`, `ProducerRenewed`, `Fenced`.
     pub async fn begin(
         incarnation: Incarnation,
-        checkpoint: Checkpoint,
-        previous: Option<CheckpointId>,
+        start: StartingPoint,
         store: &Store,
         (mode, limits): (DeliveryMode, BatchConfig),
         shared: Shared,
         memory: &mut Memory,
     ) -> Result<Self> {
-        let (bytes, id) = codec::encode(&checkpoint)?;
+        let (bytes, id) = codec::encode(&start.checkpoint)?;
+        let id = start.previous.clone().filter(|_| start.in_charge).unwrap_or(id);
         let mut deliverer = Self {
             incarnation,
             mode,
@@ -123,24 +143,29 @@ impl Deliverer {
             checkpoint_partition: store.partition(),
             names: shared.names,
             topics: Vec::new(),
-            last: Delivery { checkpoint: checkpoint.clone(), id: id.clone() },
+            last: Delivery { checkpoint: start.checkpoint.clone(), id: id.clone() },
             metrics: shared.metrics,
             status: shared.status,
         };
         // The checkpoint topic is topic number 0 of every incarnation; output topics follow.
         deliverer.incarnation.add_topic(store.topic())?;
-        memory.in_doubt = Some(InDoubt { previous, attempted: Some(id.clone()) });
+        if start.in_charge {
+            deliverer.show_checkpoint();
+            return Ok(deliverer);
+        }
+        memory.in_doubt = Some(InDoubt { previous: start.previous, attempted: Some(id.clone()) });
         deliverer.incarnation.open()?;
-        deliverer.enqueue_checkpoint(&checkpoint, &bytes)?;
+        deliverer.enqueue_checkpoint(&start.checkpoint, &bytes)?;
         deliverer.settle().await?;
         memory.in_doubt = None;
-        deliverer.committed(Delivery { checkpoint, id });
+        deliverer.committed(Delivery { checkpoint: start.checkpoint, id });
         Ok(deliverer)
     }
 
-    /// The source was found to be this one: the next checkpoint says so.
-    pub fn adopt_source(&mut self, source: SourceIdentity) {
+    /// The source was found to be this one, read by this owner's present incarnation: the next checkpoint says so.
+    pub fn adopt(&mut self, source: SourceIdentity, owner: Owner) {
         self.last.checkpoint.source = source;
+        self.last.checkpoint.owner = owner;
     }
 
     /// The checkpoint that Kafka holds.
@@ -199,12 +224,14 @@ impl Deliverer {
         let (bytes, id) = codec::encode(&checkpoint)?;
         if self.mode == DeliveryMode::AtLeastOnce {
             // The checkpoint may only follow what it covers.
-            self.incarnation.acknowledge().await?;
+            self.status.ticking(self.incarnation.acknowledge()).await?;
         }
         memory.in_doubt = Some(InDoubt { previous: Some(self.last.id.clone()), attempted: Some(id.clone()) });
         self.enqueue_checkpoint(&checkpoint, &bytes)?;
         failpoint::hit("checkpoint_produced")?;
+        self.show_queue(open.records, open.bytes);
         self.settle().await?;
+        self.show_queue(0, 0);
         failpoint::hit("commit_ok")?;
         memory.in_doubt = None;
         memory.delivered += 1;
@@ -242,9 +269,9 @@ impl Deliverer {
             self.ensure_topic(topic)?;
             self.incarnation.enqueue(topic + 1, &record)?;
             failpoint::hit("first_produced")?;
-            if let Some(metrics) = self.topics.get(topic) {
-                metrics.records.inc();
-                metrics.bytes.add(record.value.map_or(0, <[u8]>::len) as u64);
+            if let Some(sent) = self.topics.get_mut(topic) {
+                sent.records += 1;
+                sent.bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             }
         }
         Ok(())
@@ -256,7 +283,7 @@ impl Deliverer {
                 return Err(Error::new(Code::Internal, "a record names a topic that was never looked up"));
             };
             self.incarnation.add_topic(&name)?;
-            self.topics.push(self.metrics.topic(&name));
+            self.topics.push(Sent { metrics: self.metrics.topic(&name), records: 0, bytes: 0 });
         }
         Ok(())
     }
@@ -269,9 +296,10 @@ impl Deliverer {
     /// Makes what was enqueued final: exactly once by a commit, at least once by acknowledgements.
     async fn settle(&self) -> Result<()> {
         if self.mode == DeliveryMode::AtLeastOnce {
-            return self.incarnation.acknowledge().await;
+            return self.status.ticking(self.incarnation.acknowledge()).await;
         }
-        let (seen, error) = self.incarnation.commit().await?;
+        // Bounded by the timeouts of messages and transactions, so it may tick.
+        let (seen, error) = self.status.ticking(self.incarnation.commit()).await?;
         let outcome = classify::classify(seen, RETRY_BACKOFF);
         match outcome {
             Outcome::Clean => self.metrics.kafka_committed.inc(),
@@ -316,15 +344,28 @@ impl Deliverer {
     fn committed(&mut self, delivery: Delivery) {
         self.status.set_oldest_undelivered(None);
         self.metrics.checkpoint_commits.inc();
+        for sent in &mut self.topics {
+            sent.metrics.records.add(std::mem::take(&mut sent.records));
+            sent.metrics.bytes.add(std::mem::take(&mut sent.bytes));
+        }
+        self.last = delivery;
+        self.show_checkpoint();
+    }
+
+    fn show_checkpoint(&self) {
         self.status.checkpoint(CheckpointFacts {
             topic: Arc::clone(&self.checkpoint_topic),
             partition: self.checkpoint_partition,
-            sequence: delivery.id.sequence,
+            sequence: self.last.id.sequence,
             time: SystemTime::now(),
-            position: Some(delivery.checkpoint.position.clone()),
-            executed: delivery.checkpoint.executed.clone(),
+            position: Some(self.last.checkpoint.position.clone()),
+            executed: self.last.checkpoint.executed.clone(),
         });
-        self.last = delivery;
+    }
+
+    fn show_queue(&self, records: usize, bytes: usize) {
+        self.metrics.kafka_queue_messages.set(records);
+        self.metrics.kafka_queue_bytes.set(bytes);
     }
 }
 

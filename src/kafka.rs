@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::AdminOptions;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -20,6 +21,11 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same client error is logged once in this time.
 const FOLD: Duration = Duration::from_secs(30);
+
+/// Bounds for requests to the cluster's controller; librdkafka's own is a minute, in which the relay would seem to hang.
+pub fn admin_options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+}
 
 /// Settings for every client: brokers, then the operator's own properties.
 pub fn base_config(config: &KafkaConfig) -> ClientConfig {

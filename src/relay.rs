@@ -26,6 +26,9 @@ pub use supervise::supervise;
 /// Largest source transaction held in memory, in units of `batch.max_bytes`.
 const TRANSACTION_LIMIT: usize = 16;
 
+/// And in bytes, whatever `batch.max_bytes` is.
+const TRANSACTION_MAX: usize = 1 << 30;
+
 /// I6: one Kafka transaction that is being committed, and a quarter of the next one to begin it with at once.
 fn in_flight_limit(max_bytes: usize) -> usize {
     max_bytes.saturating_add(max_bytes / 4)
@@ -72,7 +75,6 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     let (sender, receiver) = channel(in_flight_limit(config.batch.max_bytes));
     relay.status.attach(sender.gauge());
     let reader = read::Reader::new(relay, source, catalog, deliverer.last().checkpoint())?;
-    relay.status.streaming();
     // The reader has a thread of its own to run on; the delivery runs here.
     let reading = tokio::spawn(reader.run(sender, shutdown.drain.clone()));
     let stop_reading = reading.abort_handle();

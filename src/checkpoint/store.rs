@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -289,8 +289,10 @@ async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(
             .iter()
             .find(|t| t.name() == topic && !t.partitions().is_empty())
             .and_then(|t| i32::try_from(t.partitions().len()).ok());
-        let unknown = || Error::new(Code::KafkaUnavailable, "the brokers did not tell the cluster's id");
-        Ok((partitions, admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(unknown)?))
+        // A slow broker is not another cluster.
+        let cluster = admin.inner().fetch_cluster_id(REQUEST_TIMEOUT);
+        let unknown = || Error::new(Code::KafkaUnavailable, "asking Kafka for its cluster id");
+        Ok((partitions, cluster.ok_or_else(unknown)?))
     })
     .await
 }
@@ -302,7 +304,7 @@ async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor
         .set("segment.bytes", "16777216")
         .set("min.cleanable.dirty.ratio", "0.1");
     let refused = |e: String| Error::new(Code::TopicCreate, format!("creating topic {topic}")).caused_by(e);
-    let results = admin.create_topics([&new], &AdminOptions::new()).await.map_err(|e| refused(e.to_string()))?;
+    let results = admin.create_topics([&new], &kafka::admin_options()).await.map_err(|e| refused(e.to_string()))?;
     match results.into_iter().next() {
         Some(Ok(_)) => {
             tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
@@ -330,7 +332,7 @@ async fn wait_for_topic(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Re
 
 async fn ensure_compacted(admin: &AdminClient<LogContext>, topic: &str) -> Result<()> {
     let asked = admin
-        .describe_configs([&ResourceSpecifier::Topic(topic)], &AdminOptions::new())
+        .describe_configs([&ResourceSpecifier::Topic(topic)], &kafka::admin_options())
         .await
         .map_err(|e| kafka::error(&e, format!("describing topic {topic}")))?;
     let policy = match asked.into_iter().next() {

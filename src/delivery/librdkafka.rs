@@ -13,7 +13,7 @@
 
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as native;
 use rdkafka::error::RDKafkaErrorCode;
@@ -26,6 +26,9 @@ pub const MAX_HEADERS: usize = 32;
 
 /// Arguments of one produce call besides headers: topic, partition, flags, timestamp, key, value.
 const FIXED_ARGUMENTS: usize = 6;
+
+/// Length of one wait for acknowledgements.
+const FLUSH_STEP: Duration = Duration::from_millis(2);
 
 /// A failure as librdkafka reports it.
 #[derive(Clone, Debug)]
@@ -140,11 +143,17 @@ impl<C: ProducerContext + 'static> NativeProducer<C> {
     /// # Errors
     /// `OperationTimedOut`-like codes when the time is up first.
     pub fn flush(&self, timeout: Duration) -> Result<(), NativeError> {
-        // SAFETY: the client lives as long as self.
-        let code = unsafe { native::rd_kafka_flush(self.client(), millis(timeout)) };
-        match RDKafkaErrorCode::from(code) {
-            RDKafkaErrorCode::NoError => Ok(()),
-            code => Err(NativeError::local(code, "waiting for acknowledgements")),
+        let deadline = Instant::now() + timeout;
+        loop {
+            // Each call wakes the broker threads, but only at its start, when the partitions may not have joined the
+            // transaction yet: records would then wait for `linger.ms` and more.
+            // SAFETY: the client lives as long as self.
+            let code = unsafe { native::rd_kafka_flush(self.client(), millis(FLUSH_STEP)) };
+            match RDKafkaErrorCode::from(code) {
+                RDKafkaErrorCode::NoError => return Ok(()),
+                RDKafkaErrorCode::OperationTimedOut if Instant::now() < deadline => {}
+                code => return Err(NativeError::local(code, "waiting for acknowledgements")),
+            }
         }
     }
 

@@ -54,47 +54,43 @@ impl Scan {
             .set("group.id", format!("outboxd.{}", self.relay))
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "10")
             .set("isolation.level", "read_committed")
             .create_with_context(LogContext::new(Arc::clone(&self.metrics)))
             .map_err(|e| kafka::error(&e, "creating a Kafka consumer"))?;
         let metadata = consumer
             .fetch_metadata(None, REQUEST_TIMEOUT)
             .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
-        let topics = metadata.topics().iter().filter(|topic| self.is_output(topic.name()));
-        for topic in topics {
+        let mut tails = TopicPartitionList::new();
+        for topic in metadata.topics().iter().filter(|topic| self.is_output(topic.name())) {
             for partition in topic.partitions() {
-                self.ensure_tail_is_foreign(&consumer, topic.name(), partition.id())?;
+                add_tail(&consumer, topic.name(), partition.id(), &mut tails)?;
             }
         }
-        Ok(())
+        self.ensure_foreign_all(&consumer, &tails)
     }
 
     fn is_output(&self, topic: &str) -> bool {
         topic != self.checkpoint_topic && !topic.starts_with("__") && self.templates.iter().any(|t| matches(t, topic))
     }
 
-    fn ensure_tail_is_foreign(&self, consumer: &BaseConsumer<LogContext>, topic: &str, partition: i32) -> Result<()> {
-        let reading = || format!("reading the end of {topic}/{partition}");
-        let (low, high) =
-            consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(|e| kafka::error(&e, reading()))?;
-        if low == high {
-            return Ok(());
-        }
-        let mut assignment = TopicPartitionList::new();
-        assignment
-            .add_partition_offset(topic, partition, Offset::Offset((high - TAIL).max(low)))
-            .and_then(|()| consumer.assign(&assignment))
-            .map_err(|e| kafka::error(&e, reading()))?;
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
-        while Instant::now() < deadline {
+    /// Reads every tail to its end.
+    fn ensure_foreign_all(&self, consumer: &BaseConsumer<LogContext>, tails: &TopicPartitionList) -> Result<()> {
+        let reading = || format!("reading the ends of {} output partitions", tails.count());
+        consumer.assign(tails).map_err(|e| kafka::error(&e, reading()))?;
+        let mut open = tails.count();
+        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
+        while open > 0 {
             match consumer.poll(Duration::from_millis(100)) {
-                None => {}
+                None if Instant::now() < deadline => continue,
+                None => return Err(Error::new(Code::KafkaUnavailable, reading())),
                 Some(Ok(record)) => self.ensure_foreign(&record)?,
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
                 Some(Err(e)) => return Err(kafka::error(&e, reading())),
             }
+            deadline = Instant::now() + REQUEST_TIMEOUT;
         }
-        Err(Error::new(Code::KafkaUnavailable, reading()))
+        Ok(())
     }
 
     fn ensure_foreign(&self, record: &BorrowedMessage<'_>) -> Result<()> {
@@ -115,6 +111,21 @@ impl Scan {
             format!("no checkpoint for \"{}\", but {place} holds a record of this source, {position}", self.relay),
         ))
     }
+}
+
+/// Adds the end of a partition, unless it is empty.
+fn add_tail(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+    tails: &mut TopicPartitionList,
+) -> Result<()> {
+    let asking = |e: KafkaError| kafka::error(&e, format!("asking for the end of {topic}/{partition}"));
+    let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(asking)?;
+    if low == high {
+        return Ok(());
+    }
+    tails.add_partition_offset(topic, partition, Offset::Offset((high - TAIL).max(low))).map_err(asking)
 }
 
 fn source_header(record: &BorrowedMessage<'_>) -> Option<String> {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::config::{KafkaConfig, TopicPart, TopicTemplate};
@@ -156,7 +156,7 @@ impl Catalog {
         let refused = |e: String| Error::new(Code::TopicCreate, format!("creating topic {name}")).caused_by(e);
         let results = self
             .admin
-            .create_topics([&NewTopic::new(name, self.config.partitions, replication)], &AdminOptions::new())
+            .create_topics([&NewTopic::new(name, self.config.partitions, replication)], &kafka::admin_options())
             .await
             .map_err(|e| refused(e.to_string()))?;
         match results.into_iter().next() {
@@ -173,7 +173,7 @@ impl Catalog {
     async fn max_record_bytes(&self, name: &str) -> Result<usize> {
         let described = self
             .admin
-            .describe_configs([&ResourceSpecifier::Topic(name)], &AdminOptions::new())
+            .describe_configs([&ResourceSpecifier::Topic(name)], &kafka::admin_options())
             .await
             .map_err(|e| kafka::error(&e, format!("describing topic {name}")))?;
         let limit = described

@@ -78,6 +78,7 @@ impl Mapper {
         let timestamp_ms = timestamp(row, committed_at_us).map_err(MapError::Row)?;
         let (bytes, spans) = (records.bytes.len(), records.headers.len());
         let written = write_parts(row, &names, records);
+        let written = written.and_then(|parts| ensure_addressable(row, records).map(|()| parts));
         let fits = || ensure_fits(row, &topic, self.routes.last(), records.bytes.len() - bytes);
         let (key, value) = match written.and_then(|parts| fits().map(|()| parts)) {
             Ok(parts) => parts,
@@ -167,6 +168,19 @@ fn timestamp(row: &OutboxRow<'_>, committed_at_us: i64) -> Result<i64> {
         )),
         Err(e) => Err(Error::new(Code::TimestampInvalid, format!("{}: column \"{}\": {e}", row.at, field.name))),
     }
+}
+
+/// Places in the buffer are 32 bits wide; source headers are still to come.
+const MAX_BUFFER: usize = 3 << 30;
+
+fn ensure_addressable(row: &OutboxRow<'_>, records: &Records) -> Result<()> {
+    if records.bytes.len() <= MAX_BUFFER {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::SourceTransactionTooLarge,
+        format!("{}: the records of one source transaction exceed {MAX_BUFFER} bytes", row.at),
+    ))
 }
 
 fn ensure_fits(row: &OutboxRow<'_>, topic: &Topic, name: &str, bytes: usize) -> Result<()> {

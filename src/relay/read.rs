@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::start::Source;
-use super::{Relay, TRANSACTION_LIMIT};
+use super::{Relay, TRANSACTION_LIMIT, TRANSACTION_MAX};
 use crate::batch::{Batch, Batcher};
 use crate::binlog::event::{BinlogEvent, RowChange};
 use crate::binlog::history::{Rewind, Rewound};
@@ -66,7 +66,7 @@ impl Observer for Counted {
 impl Reader {
     pub(super) fn new(relay: &Relay, source: Source, catalog: Catalog, from: &Checkpoint) -> Result<Self> {
         let outboxes: Arc<[OutboxConfig]> = relay.config.outboxes.clone().into();
-        let limit = relay.config.batch.max_bytes.saturating_mul(TRANSACTION_LIMIT);
+        let limit = relay.config.batch.max_bytes.saturating_mul(TRANSACTION_LIMIT).min(TRANSACTION_MAX);
         let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
         Ok(Self {
             events: source.events,
@@ -98,6 +98,9 @@ impl Reader {
     async fn read(&mut self, sender: &mut Sender<Batch>, drain: &CancellationToken) -> Result<()> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if self.rewind.is_none() {
+            self.status.streaming();
+        }
         loop {
             let between_groups = !self.interpreter.in_group();
             tokio::select! {
@@ -107,9 +110,11 @@ impl Reader {
                 // 2. Signs of life, and progress of the checkpoint while no outbox row comes.
                 _ = tick.tick() => self.status.tick(),
                 // 3. The next event.
-                event = self.events.next() => self.take(event?).await?,
+                event = self.events.next() => {
+                    self.status.contact();
+                    self.take(event?).await?;
+                }
             }
-            self.status.contact();
             while !self.batcher.is_full()
                 && let Some(event) = self.events.next_ready()
             {
@@ -134,6 +139,7 @@ impl Reader {
             if rewind.check(&event)? == Rewound::Verified {
                 tracing::info!(position = %self.interpreter.position(), "the source's history is the one of the checkpoint");
                 self.rewind = None;
+                self.status.streaming();
             }
             return Ok(());
         }
@@ -164,6 +170,7 @@ impl Reader {
                 }
             };
             let topic = self.catalog.resolve(&missing).await?;
+            self.events.excuse_silence();
             self.mapper.add_topic(&missing, topic);
         }
         self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
@@ -194,7 +201,10 @@ impl Reader {
         let Some(batch) = self.batcher.close() else { return Ok(true) };
         failpoint::hit("batch_closed")?;
         let weight = batch.records.weight() + size_of::<Batch>();
-        Ok(self.status.ticking(sender.send(batch, weight)).await.is_ok())
+        // No tick from here: whether the delivery moves is for the delivery to show.
+        let sent = sender.send(batch, weight).await.is_ok();
+        self.events.excuse_silence();
+        Ok(sent)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::checkpoint::{Checkpoint, CheckpointId, Counters, SourceIdentity};
 use crate::delivery::classify::{self, Resolution};
 use crate::delivery::producer::{Incarnation, transactional_id};
 use crate::delivery::topics::Catalog;
-use crate::delivery::{Deliverer, Memory, Shared, published};
+use crate::delivery::{Deliverer, Memory, Shared, StartingPoint, published};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::position::FilePosition;
@@ -124,8 +124,11 @@ impl Beginning<'_> {
             None => Charge::Vacant(incarnation),
             Some((checkpoint, id)) => {
                 self.ensure_usable(&checkpoint)?;
-                let ours = checkpoint.taken_over(&id, self.relay.owner_of(memory));
-                Charge::Taken(Box::new(self.deliverer(incarnation, ours, Some(id), memory).await?))
+                let in_charge = checkpoint.owner.instance == self.relay.owner.instance;
+                let checkpoint =
+                    if in_charge { checkpoint } else { checkpoint.taken_over(&id, self.relay.owner_of(memory)) };
+                let start = StartingPoint { checkpoint, previous: Some(id), in_charge };
+                Charge::Taken(Box::new(self.deliverer(incarnation, start, memory).await?))
             }
         };
         self.relay.status.starting("connecting to MySQL");
@@ -138,13 +141,14 @@ impl Beginning<'_> {
             Charge::Taken(deliverer) => *deliverer,
             Charge::Vacant(incarnation) => {
                 let checkpoint = self.first_checkpoint(&server, memory).await?;
-                self.deliverer(incarnation, checkpoint, None, memory).await?
+                let start = StartingPoint { checkpoint, previous: None, in_charge: false };
+                self.deliverer(incarnation, start, memory).await?
             }
         };
         self.relay.status.set_started();
         let resume = history::resume(&deliverer.last().checkpoint().processed(), &server)?;
         failpoint::hit("identity_checked")?;
-        deliverer.adopt_source(identity(&server));
+        deliverer.adopt(identity(&server), self.relay.owner_of(memory));
         self.report(&deliverer, &server, resumed);
         let (contiguity, position) = match &resume.from {
             DumpFrom::Gtid(_) => (Contiguity::Gaps, FilePosition { file: "".into(), offset: FIRST_EVENT }),
@@ -161,8 +165,7 @@ impl Beginning<'_> {
     async fn deliverer(
         &self,
         incarnation: Incarnation,
-        checkpoint: Checkpoint,
-        previous: Option<CheckpointId>,
+        start: StartingPoint,
         memory: &mut Memory,
     ) -> Result<Deliverer> {
         let config = &self.relay.config;
@@ -172,7 +175,7 @@ impl Beginning<'_> {
             status: Arc::clone(&self.relay.status),
         };
         let how = (config.kafka.delivery, config.batch.clone());
-        let deliverer = Deliverer::begin(incarnation, checkpoint, previous, self.store, how, shared, memory).await?;
+        let deliverer = Deliverer::begin(incarnation, start, self.store, how, shared, memory).await?;
         memory.owned = true;
         Ok(deliverer)
     }

@@ -67,14 +67,16 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
             damaged = 0;
         }
         damaged += u32::from(is_damage(error.code()));
-        if shutdown.drain.is_cancelled() {
+        if shutdown.drain.is_cancelled() && error.disposition() == Disposition::Restart {
             tracing::warn!(code = %error.code(), error = error.chain(), "stopped while draining; nothing is lost");
             return Ok(());
         }
+        let renewed = error.code() == Code::ProducerRenewed;
         if let Some(end) = decide(relay, &mut memory, error, damaged) {
             return Err(end);
         }
-        let delay = if memory.in_doubt.is_some() { Duration::ZERO } else { backoff.next_delay() };
+        // A renewal is no failure: what was sent is committed.
+        let delay = if renewed { Duration::ZERO } else { backoff.next_delay() };
         tokio::select! {
             () = shutdown.drain.cancelled() => return Ok(()),
             () = relay.status.ticking(tokio::time::sleep(delay)) => {}
@@ -108,7 +110,7 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, damaged: u32) -> Opt
 }
 
 fn is_damage(code: Code) -> bool {
-    matches!(code, Code::EventCorrupt | Code::CompressedPayload)
+    matches!(code, Code::EventCorrupt | Code::CompressedPayload | Code::TaskPanicked)
 }
 
 fn owner() -> Owner {

@@ -138,7 +138,7 @@ fn string_length(text: &str) -> usize {
 }
 
 /// Equal, or different in a way that is Debezium's: doubles are written without exponent, bytes as bare base64, times
-/// without zeros at the end of their fraction.
+/// without zeros at the end of their fraction, control characters with capital digits.
 fn is_same(ours: &str, mysqls: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     let is_same_time = |time: &str| {
@@ -147,6 +147,7 @@ fn is_same(ours: &str, mysqls: &str) -> bool {
         Some(if fraction.is_empty() { format!("{whole}\"") } else { format!("{whole}.{fraction}\"") })
     };
     ours == mysqls
+        || (ours.contains("\\u00") && ours.eq_ignore_ascii_case(mysqls))
         || (number(ours).is_some() && number(ours) == number(mysqls))
         || mysqls
             .strip_prefix("\"base64:type")

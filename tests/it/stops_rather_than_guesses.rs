@@ -1,8 +1,6 @@
 //! What the relay cannot carry without guessing stops it: with a code, an exit status and the way to mend it. Rows before
 //! it are delivered; once it is mended, so are the rows behind it.
 
-use std::sync::OnceLock;
-
 use crate::support::Outbox;
 use crate::support::ending::{end, stopped};
 use testbed::{Mysql, MysqlOptions, shared};
@@ -12,10 +10,9 @@ fn outbox(name: &str) -> Outbox<'static> {
     Outbox::new(name, &servers.mysql, &servers.kafka)
 }
 
-/// A server of their own for tests whose statements other tests' relays would take for their outbox's.
-fn quiet_server() -> &'static Mysql {
-    static SERVER: OnceLock<Mysql> = OnceLock::new();
-    SERVER.get_or_init(|| Mysql::start(MysqlOptions::default()).unwrap())
+/// A server of its own for a test whose settings or statements would stop other tests' relays.
+fn own_server() -> Mysql {
+    Mysql::start(MysqlOptions::default()).unwrap()
 }
 
 /// Delivers the row `a` and runs `poison`; the relay stops as told, and only `a` is published.
@@ -52,7 +49,8 @@ fn an_updated_row_stops_it_unless_a_warning_is_enough() {
 
 #[test]
 fn a_row_logged_as_a_statement_stops_it() {
-    let outbox = Outbox::new("stops_statement", quiet_server(), &shared().unwrap().kafka);
+    let mysql = own_server();
+    let outbox = Outbox::new("stops_statement", &mysql, &shared().unwrap().kafka);
     let poison = format!("SET SESSION binlog_format = STATEMENT; INSERT INTO outbox VALUES {ROW}");
     let words = ["changed stops_statement.outbox in statement format", "connection "];
     stops(&outbox, &poison, "OBX-2304", 65, &words, "binlog_format=ROW");
@@ -106,8 +104,8 @@ fn a_missing_column_stops_it_until_the_configuration_names_another() {
 
 #[test]
 fn settings_that_could_hide_rows_are_refused_all_at_once() {
-    let mysql = quiet_server();
-    let outbox = Outbox::new("stops_settings", mysql, &shared().unwrap().kafka);
+    let mysql = own_server();
+    let outbox = Outbox::new("stops_settings", &mysql, &shared().unwrap().kafka);
     let set = |image: &str, metadata: &str, action: &str| {
         mysql.sql(&format!(
             "SET GLOBAL binlog_row_image = {image}, GLOBAL binlog_row_metadata = {metadata}, \

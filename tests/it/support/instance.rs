@@ -54,7 +54,7 @@ source.heartbeat = "1s"
 kafka.brokers = ["{brokers}"]
 kafka.create_topics = true
 kafka.partitions = 3
-kafka.replication_factor = 1
+kafka.replication_factor = -1
 http.listen = "{http}"
 log.format = "text"
 outbox.main.table = "{name}.outbox"
@@ -62,6 +62,7 @@ outbox.main.table = "{name}.outbox"
 {extra}
 "#,
             main = Self::mapping("main", name),
+            brokers = brokers.replace(',', "\", \""),
         );
         let path = self.folder.path().join("outboxd.toml");
         std::fs::write(&path, text).unwrap();

@@ -11,6 +11,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # make demo DEMO_STAY=1: everything stays up until Ctrl-C.
 DEMO_STAY ?=
+# make bench BENCH_ARGS=--help: what can be chosen.
+BENCH_ARGS ?=
 # Tests that start servers of their own are many and the servers are hungry.
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
@@ -28,15 +30,15 @@ demo: setup ## show the main job on real servers, with two crashes and a proof (
 .PHONY: test
 test: setup ## build and run every test, on real servers
 	@start=$$SECONDS; \
-	cargo test --workspace --features failpoints -- --test-threads=$(TEST_THREADS); \
-	echo "make test: passed in $$((SECONDS - start)) s"
+	cargo test --workspace --features failpoints --no-fail-fast -- --test-threads=$(TEST_THREADS); \
+	[ -n "$${CI:-}" ] || echo "make test: all passed in $$((SECONDS - start)) s"
 
 .PHONY: check
 check: fmt-check clippy doc-check deny ## format, lints, documentation, licences and advisories
 
 .PHONY: bench
 bench: setup ## measure throughput and latency on real servers
-	@cargo bench --bench relay
+	@cargo bench --bench relay -- $(BENCH_ARGS)
 
 .PHONY: fmt
 fmt: rust ## format the code

@@ -11,7 +11,7 @@
 //! Promised: every committed insert into a configured outbox table becomes exactly one record for `read_committed`
 //! consumers, in source order per key, all records of a source transaction visible together, nothing that was rolled
 //! back. Not promised: anything for `read_uncommitted` consumers, or for rows that the binary log does not carry.
-//! `docs/guarantees.md` has the whole list; [`relay::run_once`] is the place to start reading.
+//! `docs/guarantees.md` has the whole list; `relay::run_once` is the place to start reading.
 
 // Modules in the order of the data flow, then what serves all of them.
 pub mod position;

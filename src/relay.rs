@@ -1,4 +1,4 @@
-//! The composition root: wires the stages and decides nothing. Read [`run_once`] first.
+//! The composition root: wires the stages and decides nothing. Read `run_once` first.
 //!
 //! A run is the unit of recovery: no stage heals itself. Whatever goes wrong ends the run, and [`supervise`] starts
 //! another one from the checkpoint that Kafka holds, or ends the process with the code of the error.

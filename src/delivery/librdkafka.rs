@@ -7,7 +7,7 @@
 //! What the safety of this module rests on:
 //! - a [`TopicHandle`] is destroyed before its producer: [`NativeProducer`] owns both, fields drop in declared order;
 //! - every pointer handed over lives until the call returns, and librdkafka keeps none of them;
-//! - an error object returned by librdkafka is read and destroyed exactly once, in [`take_error`];
+//! - an error object returned by librdkafka is read and destroyed exactly once, in `take_error`;
 //! - the client handle is thread-safe (librdkafka `INTRODUCTION.md`, "Threads and callbacks").
 #![expect(unsafe_code, reason = "the audited calls into librdkafka; see the module documentation")]
 

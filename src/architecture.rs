@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The flow: position ← binlog ← outbox ← record ← checkpoint ← batch ← delivery.
     ("position", &[]),
     ("binlog", &["position", "config", "error"]),
-    ("outbox", &["position", "binlog", "config", "error"]),
+    ("outbox", &["position", "binlog", "failpoint", "config", "error"]),
     ("record", &["position", "binlog", "outbox", "config", "error"]),
     (
         "checkpoint",
@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "binlog::history",
             // The checkpoint's partition is chosen as any other key's is.
             "record::partition",
+            "failpoint",
             "kafka",
             "telemetry",
             "config",
@@ -40,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "checkpoint",
             "batch",
             "channel",
+            "failpoint",
             "kafka",
             "telemetry",
             "config",
@@ -50,6 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("backoff", &[]),
     ("channel", &[]),
+    ("failpoint", &["error"]),
     ("shutdown", &["error"]),
     ("config", &["position", "error"]),
     ("telemetry", &["position", "channel", "config", "error"]),

@@ -94,7 +94,7 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits_compressed_or_not(
     let compressed = outbox("ways_compressed", &mysql, "");
     let partitioned = outbox("ways_partitioned", &mysql, "PARTITION BY KEY (id) PARTITIONS 5");
     let outboxes = [&plain, &compressed, &partitioned];
-    let relays = outboxes.map(Outbox::start);
+    let relays = outboxes.map(|outbox| outbox.start());
     outboxes.iter().for_each(|outbox| outbox.wait_ready());
     for outbox in outboxes {
         mysql.sql(&AROUND.replace("{db}", &outbox.name)).unwrap();

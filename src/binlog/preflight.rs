@@ -1,9 +1,16 @@
 //! Server settings without which committed rows could be missing from the log or be unreadable. Checked on every
 //! connect; all findings are reported at once, each with the statement that mends it.
 
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::connect;
 use super::server::Server;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+
+/// Error numbers: unknown table, unknown database.
+const NO_SUCH_TABLE: [u16; 2] = [1146, 1049];
 
 /// One setting that has to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +32,7 @@ pub fn ensure_ready(server: &Server, config: &Config) -> Result<()> {
         ensure_full_image(server),
         ensure_full_metadata(server),
         ensure_error_action(server),
+        ensure_replicated_rows_are_logged(server),
         ensure_own_server_id(server, config),
     ]
     .into_iter()
@@ -36,6 +44,31 @@ pub fn ensure_ready(server: &Server, config: &Config) -> Result<()> {
     }
     let join = |part: fn(&Finding) -> &str| findings.iter().map(part).collect::<Vec<_>>().join("; ");
     Err(Error::new(Code::SourceSettings, join(|f| &f.problem)).with_fix(join(|f| &f.fix)))
+}
+
+/// Looks for the outbox tables by name. A table that is not there may still be created, so this only warns; without
+/// SELECT on it nothing can be said.
+///
+/// # Errors
+/// What the connection makes of a lost server.
+pub async fn look_for_tables(conn: &mut Conn, config: &Config) -> Result<()> {
+    for outbox in &config.outboxes {
+        let (database, table) = (outbox.database.replace('`', "``"), outbox.table.replace('`', "``"));
+        match conn.query_drop(format!("SELECT 1 FROM `{database}`.`{table}` LIMIT 0")).await {
+            Ok(()) => {}
+            Err(mysql_async::Error::Server(e)) if NO_SUCH_TABLE.contains(&e.code) => tracing::warn!(
+                outbox = outbox.name,
+                table = format!("{database}.{table}"),
+                "the outbox table does not exist; if its name is right, rows are read as soon as it does"
+            ),
+            Err(mysql_async::Error::Server(_)) => tracing::debug!(
+                outbox = outbox.name,
+                "the account has no SELECT on the outbox table, so its name is not checked"
+            ),
+            Err(error) => return Err(connect::classify(&error, "looking for the outbox tables")),
+        }
+    }
+    Ok(())
 }
 
 fn finding(problem: impl Into<String>, fix: impl Into<String>) -> Option<Finding> {
@@ -89,6 +122,16 @@ fn ensure_error_action(server: &Server) -> Option<Finding> {
             server.binlog_error_action
         ),
         "SET PERSIST binlog_error_action = 'ABORT_SERVER'",
+    )
+}
+
+fn ensure_replicated_rows_are_logged(server: &Server) -> Option<Finding> {
+    if !server.is_replica || server.log_replica_updates {
+        return None;
+    }
+    finding(
+        "log_replica_updates is OFF on a replica: rows that it replicates are not in its log",
+        "start mysqld with --log-replica-updates, or read from the server that it replicates from",
     )
 }
 

@@ -33,6 +33,8 @@ pub struct Server {
     pub binlog_row_image: String,
     /// `@@binlog_row_metadata`
     pub binlog_row_metadata: String,
+    /// Whether it replicates from another server itself.
+    pub is_replica: bool,
     /// `@@log_replica_updates`
     pub log_replica_updates: bool,
     /// `@@binlog_error_action`
@@ -70,6 +72,9 @@ impl Server {
             text(i).parse::<GtidSet>().map_err(|e| Error::new(Code::SourceLost, format!("GTID set of the server: {e}")))
         };
         let log_bin = number(3) == 1;
+        let replicates: Option<Row> =
+            conn.query_first("SHOW REPLICA STATUS").await.map_err(|e| connect::classify(&e, "SHOW REPLICA STATUS"))?;
+        let is_replica = replicates.is_some();
         let status = if log_bin { status(conn).await? } else { Status::default() };
         Ok(Self {
             version: text(0),
@@ -79,6 +84,7 @@ impl Server {
             binlog_format: text(4),
             binlog_row_image: text(5),
             binlog_row_metadata: text(6),
+            is_replica,
             log_replica_updates: number(7) == 1,
             binlog_error_action: text(8),
             gtid_mode: text(9),

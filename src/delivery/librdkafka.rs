@@ -20,9 +20,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 
 use crate::record::Record;
-
-/// Headers that one record may have; a `[outbox.NAME.headers]` table is checked against it.
-pub const MAX_HEADERS: usize = 32;
+use crate::record::headers::MAX_HEADERS;
 
 /// Arguments of one produce call besides headers: topic, partition, flags, timestamp, key, value.
 const FIXED_ARGUMENTS: usize = 6;

@@ -11,6 +11,9 @@ pub const ID: &CStr = c"id";
 /// Header with the row's place in the source: `POSITION#ORDINAL/COUNT`.
 pub const SOURCE: &CStr = c"outboxd-source";
 
+/// Headers that one record may have, ours included.
+pub const MAX_HEADERS: usize = 32;
+
 /// Names of an outbox's headers, in the order in which every record carries them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HeaderNames {

@@ -45,18 +45,9 @@ impl Mapper {
     /// For the configured outboxes.
     ///
     /// # Errors
-    /// `ConfigInvalid` for a header name with a NUL byte.
+    /// `ConfigInvalid` for a header name with a NUL byte, and for too many headers.
     pub fn new(outboxes: Arc<[OutboxConfig]>) -> Result<Self> {
-        let names = outboxes
-            .iter()
-            .map(|outbox| {
-                HeaderNames::new(outbox.headers.iter().map(|(name, _)| name.as_str()), outbox.source_header)
-                    .map(Arc::new)
-                    .map_err(|e| {
-                        Error::new(Code::ConfigInvalid, format!("[outbox.{}.headers]", outbox.name)).caused_by(e)
-                    })
-            })
-            .collect::<Result<_>>()?;
+        let names = outboxes.iter().map(header_names).collect::<Result<_>>()?;
         Ok(Self { outboxes, names, routes: Routes::default(), keyless: 0 })
     }
 
@@ -124,6 +115,16 @@ impl Mapper {
         self.keyless = self.keyless.wrapping_add(1);
         partition::partition(&self.keyless.to_be_bytes(), topic.partitions)
     }
+}
+
+fn header_names(outbox: &OutboxConfig) -> Result<Arc<HeaderNames>> {
+    let invalid = |what: String| Error::new(Code::ConfigInvalid, format!("[outbox.{}.headers]: {what}", outbox.name));
+    let configured = outbox.headers.iter().map(|(name, _)| name.as_str());
+    let names = HeaderNames::new(configured, outbox.source_header).map_err(|e| invalid(e.to_string()))?;
+    if names.len() > headers::MAX_HEADERS {
+        return Err(invalid(format!("{} headers with ours, at most {}", names.len(), headers::MAX_HEADERS)));
+    }
+    Ok(Arc::new(names))
 }
 
 /// Key, value and headers; the source header stays empty until the transaction ends.

@@ -136,6 +136,7 @@ impl Beginning<'_> {
         failpoint::hit("source_connected")?;
         let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
         preflight::ensure_ready(&server, config)?;
+        connect::within("looking for the outbox tables", preflight::look_for_tables(&mut conn, config)).await??;
         self.relay.status.source_connected(self.source_facts(&server));
         let mut deliverer = match charge {
             Charge::Taken(deliverer) => *deliverer,

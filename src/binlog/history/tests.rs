@@ -13,6 +13,7 @@ fn server(gtid_mode: &str, executed: &str, purged: &str) -> Server {
         binlog_format: "ROW".into(),
         binlog_row_image: "FULL".into(),
         binlog_row_metadata: "FULL".into(),
+        is_replica: false,
         log_replica_updates: true,
         binlog_error_action: "ABORT_SERVER".into(),
         gtid_mode: gtid_mode.into(),

@@ -139,6 +139,18 @@ fn records_can_be_taken_back() {
 }
 
 #[test]
+fn too_many_headers_are_refused_at_start() {
+    let many: Vec<(String, String)> = (0..31).map(|n| (format!("h{n}"), "type".to_owned())).collect();
+    let with = |source_header| {
+        let mut outbox = outbox(source_header, &[]);
+        outbox.headers.clone_from(&many);
+        Mapper::new([outbox].into())
+    };
+    assert!(with(false).is_ok());
+    assert_eq!(with(true).unwrap_err().code(), Code::ConfigInvalid);
+}
+
+#[test]
 fn a_missing_column_is_named_with_those_that_are_there() {
     let mut bench = Bench::new(outbox(false, &[("h", "nope")]), 1000);
     let Err(MapError::Row(refused)) = bench.map(&rows(&[row("a")])) else { panic!("mapped") };

@@ -31,6 +31,9 @@ use classify::{InDoubt, Outcome};
 use producer::{Incarnation, RETRY_BACKOFF};
 use topics::TopicNames;
 
+/// How long the coordinator takes to write a transaction's end markers, most often.
+const MARKER_TIME: Duration = Duration::from_millis(2);
+
 /// At least once: a checkpoint at most this often, so that it does not cost more than the records.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -76,6 +79,8 @@ pub struct Deliverer {
     names: Arc<TopicNames>,
     topics: Vec<Sent>,
     last: Delivery,
+    /// When the last Kafka transaction of this incarnation was committed.
+    committed_at: Option<tokio::time::Instant>,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
 }
@@ -144,6 +149,7 @@ impl Deliverer {
             names: shared.names,
             topics: Vec::new(),
             last: Delivery { checkpoint: start.checkpoint.clone(), id: id.clone() },
+            committed_at: None,
             metrics: shared.metrics,
             status: shared.status,
         };
@@ -195,7 +201,16 @@ impl Deliverer {
                 next = batches.recv() => next,
             };
             let Some((batch, permit)) = next else { return Ok(()) };
+            self.let_markers_settle().await;
             self.transact(batch, permit, &mut batches, memory).await?;
+        }
+    }
+
+    /// The coordinator answers a commit before its markers are written, and refuses a transaction begun meanwhile;
+    /// librdkafka then waits 20 ms. Nothing tells when they are written, so the next transaction begins a little later.
+    async fn let_markers_settle(&self) {
+        if let Some(committed) = self.committed_at {
+            tokio::time::sleep_until(committed + MARKER_TIME).await;
         }
     }
 
@@ -349,6 +364,7 @@ impl Deliverer {
             sent.metrics.bytes.add(std::mem::take(&mut sent.bytes));
         }
         self.last = delivery;
+        self.committed_at = (self.mode == DeliveryMode::ExactlyOnce).then(tokio::time::Instant::now);
         self.show_checkpoint();
     }
 

@@ -7,6 +7,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # rustup's folder is not on every shell's PATH.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+# Named here, for programs that were built before the tree was moved.
+export OUTBOXD_CACHE ?= $(CURDIR)/.cache
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # make demo DEMO_STAY=1: everything stays up until Ctrl-C.
@@ -25,7 +27,7 @@ demo: setup ## show the main job on real servers, with two crashes and a proof (
 	@echo "building outboxd (release; the first time takes some minutes)"
 	@cargo build --release --bin outboxd
 	@cargo build --package testbed --bin demo
-	@exec $(TARGET)/debug/demo $(TARGET)/release/outboxd $(if $(DEMO_STAY),--stay)
+	@exec $(TARGET)/debug/demo $(TARGET)/release/outboxd config/demo.toml $(if $(DEMO_STAY),--stay)
 
 .PHONY: test
 test: setup ## build and run every test, on real servers

@@ -3,11 +3,11 @@
 //! A shop writes into a real MySQL, outboxd relays, Kafka's own console consumer reads. outboxd is a process like any
 //! other here: no code is shared with it. Exit status 1 if the proof does not hold.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use testbed::{Mysql, Shared};
 
 mod interrupt;
@@ -26,8 +26,8 @@ use watch::{Watch, committed};
 /// Where outboxd's default template sends aggregates of the type `Order`.
 const TOPIC: &str = "outbox.event.Order";
 
-const USAGE: &str = "usage: demo OUTBOXD [--stay]
-Shows the binary OUTBOXD at work between a real MySQL and a real Kafka. --stay leaves all of it up until Ctrl-C.
+const USAGE: &str = "usage: demo OUTBOXD CONFIG [--stay]
+Shows the binary OUTBOXD with the file CONFIG at work between a real MySQL and a real Kafka. --stay leaves all of it up until Ctrl-C.
 Needs what tests/testbed/setup.sh fetches; `make demo` does that.";
 
 /// A shop that is busy, but leaves a small machine room for everything else.
@@ -43,11 +43,12 @@ const BACKLOG: u64 = 500;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let (Some(binary), stay) = (arguments.next(), arguments.next()) else {
+    let (Some(binary), Some(config), stay) = (arguments.next(), arguments.next(), arguments.next()) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    match interrupt::watch().and_then(|()| show(binary.into(), stay.is_some_and(|word| word == "--stay"))) {
+    let stay = stay.is_some_and(|word| word == "--stay");
+    match interrupt::watch().and_then(|()| show(binary.as_ref(), config.as_ref(), stay)) {
         _ if interrupt::asked() => {
             println!("\nstopped; everything that the demo started is gone");
             ExitCode::from(interrupt::STATUS)
@@ -62,8 +63,8 @@ fn main() -> ExitCode {
 }
 
 /// Whether the proof holds.
-fn show(binary: PathBuf, stay: bool) -> Result<bool> {
-    let binary = binary.canonicalize().with_context(|| format!("no outboxd at {}", binary.display()))?;
+fn show(binary: &Path, config: &Path, stay: bool) -> Result<bool> {
+    ensure!(binary.exists(), "no outboxd at {}", binary.display());
     let began = Instant::now();
     section("A real MySQL and a real Kafka, on free ports of this machine");
     let Shared { mysql, kafka } = Shared::start()?;
@@ -73,8 +74,8 @@ fn show(binary: PathBuf, stay: bool) -> Result<bool> {
     shop::create_tables(&mysql)?;
     say("created the tables shop.orders and shop.outbox");
 
-    section("outboxd run -c config/demo.toml");
-    let mut relay = Relay::new(binary, &mysql, &kafka)?;
+    section(&format!("outboxd run -c {}", config.display()));
+    let mut relay = Relay::new(binary, config, &mysql, &kafka)?;
     let took = relay.start()?;
     say(format!("ready after {:.1} s", took.as_secs_f64()));
     say(format!("state http://{0}/   status http://{0}/status   metrics http://{0}/metrics", relay.http()));

@@ -1,10 +1,9 @@
-//! `outboxd run -c config/demo.toml`, started, killed and started again.
+//! `outboxd run`, started, killed and started again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use testbed::cache::repository;
 use testbed::{Daemon, Kafka, Mysql, http_get, ports, process, wait};
 
 use crate::interrupt;
@@ -17,14 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Relay {
     binary: PathBuf,
+    config: PathBuf,
     environment: Vec<(&'static str, String)>,
     http: String,
     daemon: Option<Daemon>,
 }
 
 impl Relay {
-    /// `binary` between these servers; not yet started.
-    pub(crate) fn new(binary: PathBuf, mysql: &Mysql, kafka: &Kafka) -> Result<Self> {
+    /// `binary` with the file `config` between these servers; not yet started.
+    pub(crate) fn new(binary: &Path, config: &Path, mysql: &Mysql, kafka: &Kafka) -> Result<Self> {
         let port = if ports::is_free(HTTP_PORT) { HTTP_PORT } else { ports::free()? };
         let http = format!("127.0.0.1:{port}");
         let environment = vec![
@@ -35,7 +35,7 @@ impl Relay {
             ("OUTBOXD__KAFKA__BROKERS", kafka.bootstrap()),
             ("OUTBOXD__HTTP__LISTEN", http.clone()),
         ];
-        Ok(Self { binary, environment, http, daemon: None })
+        Ok(Self { binary: binary.to_owned(), config: config.to_owned(), environment, http, daemon: None })
     }
 
     /// `HOST:PORT` of its HTTP endpoints.
@@ -45,9 +45,8 @@ impl Relay {
 
     /// Starts it and waits until rows flow; how long that took.
     pub(crate) fn start(&mut self) -> Result<Duration> {
-        let config = repository().join("config/demo.toml");
         let environment = self.environment.iter().map(|(name, value)| (*name, value.as_str()));
-        let arguments = ["run".as_ref(), "--config".as_ref(), config.as_os_str(), "--log-format=text".as_ref()];
+        let arguments = ["run".as_ref(), "--config".as_ref(), self.config.as_os_str(), "--log-format=text".as_ref()];
         let started = Instant::now();
         let mut daemon = Daemon::start_with_env(&self.binary, arguments, environment)?;
         wait::until_some(PATIENCE, "outboxd to be ready", || {

@@ -25,7 +25,7 @@ use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::record::Record;
 use crate::telemetry::metrics::TopicMetrics;
-use crate::telemetry::status::CheckpointFacts;
+use crate::telemetry::status::{CheckpointFacts, time_of};
 use crate::telemetry::{Metrics, Status};
 use classify::{InDoubt, Outcome};
 use producer::{Incarnation, RETRY_BACKOFF};
@@ -224,7 +224,7 @@ impl Deliverer {
         memory.in_doubt = Some(InDoubt { previous: Some(self.last.id.clone()), attempted: None });
         self.incarnation.open()?;
         failpoint::hit("txn_begun")?;
-        self.status.set_oldest_undelivered((!first.records.is_empty()).then(|| time(first.delta.committed_at_us)));
+        self.status.set_oldest_undelivered((!first.records.is_empty()).then(|| time_of(first.delta.committed_at_us)));
         let mut open = Open {
             delta: first.delta.clone(),
             permits: vec![permit],
@@ -383,10 +383,6 @@ impl Deliverer {
         self.metrics.kafka_queue_messages.set(records);
         self.metrics.kafka_queue_bytes.set(bytes);
     }
-}
-
-fn time(micros: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 fn now_ms() -> i64 {

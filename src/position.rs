@@ -63,20 +63,3 @@ impl fmt::Display for GroupPosition {
         }
     }
 }
-
-/// A row's place in the source: its transaction, its ordinal in it (from 1), and how many rows that transaction has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourcePosition {
-    /// The source transaction.
-    pub group: GroupPosition,
-    /// From 1, over all outbox rows of the source transaction.
-    pub ordinal: u32,
-    /// Outbox rows in the source transaction.
-    pub count: u32,
-}
-
-impl fmt::Display for SourcePosition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}/{}", self.group, self.ordinal, self.count)
-    }
-}

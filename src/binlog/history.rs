@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, GtidSet, PositionMode};
 
 /// Offset of the first event in a binlog file, behind the magic number.
-const FIRST_EVENT: u64 = 4;
+pub const FIRST_EVENT: u64 = 4;
 
 /// What a checkpoint says about the source.
 #[derive(Clone, Debug, PartialEq, Eq)]

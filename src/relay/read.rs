@@ -2,7 +2,7 @@
 //! for room in the channel, and for a topic that is seen for the first time.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mysql_async::binlog::events::Event;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -25,6 +25,7 @@ use crate::outbox::transaction::Observer;
 use crate::outbox::{SourceTransaction, Tables, Transactions};
 use crate::record::{MapError, Mapper};
 use crate::telemetry::metrics::TableMetrics;
+use crate::telemetry::status::time_of;
 use crate::telemetry::{Metrics, Status};
 
 /// While only other tables change, the checkpoint moves at least this often, ahead of purging.
@@ -178,7 +179,7 @@ impl Reader {
             true => self.metrics.source_transactions_compressed.inc(),
             false => self.metrics.source_transactions_plain.inc(),
         }
-        self.status.event(time(transaction.committed_at_us));
+        self.status.event(time_of(transaction.committed_at_us));
         self.batcher.add(&transaction);
         Ok(())
     }
@@ -206,8 +207,4 @@ impl Reader {
         self.events.excuse_silence();
         Ok(sent)
     }
-}
-
-fn time(micros: i64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

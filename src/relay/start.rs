@@ -20,9 +20,6 @@ use crate::failpoint;
 use crate::position::FilePosition;
 use crate::telemetry::status::{SinkFacts, SourceFacts};
 
-/// Offset of the first event in a binlog file.
-const FIRST_EVENT: u64 = 4;
-
 /// How long a fenced process waits for its successor's first checkpoint, which follows the fence within moments.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(10);
 
@@ -152,7 +149,7 @@ impl Beginning<'_> {
         deliverer.adopt(identity(&server), self.relay.owner_of(memory));
         self.report(&deliverer, &server, resumed);
         let (contiguity, position) = match &resume.from {
-            DumpFrom::Gtid(_) => (Contiguity::Gaps, FilePosition { file: "".into(), offset: FIRST_EVENT }),
+            DumpFrom::Gtid(_) => (Contiguity::Gaps, FilePosition { file: "".into(), offset: history::FIRST_EVENT }),
             DumpFrom::File(position) => (Contiguity::Exact, position.clone()),
         };
         let filter = TableFilter::new(config.outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));

@@ -98,6 +98,11 @@ struct Facts {
     waited_before: Duration,
 }
 
+/// The moment of a commit time in microseconds since the epoch; the epoch for one before it.
+pub fn time_of(committed_at_us: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(committed_at_us).unwrap_or(0))
+}
+
 impl Status {
     /// Of a relay that starts now.
     pub fn new(name: impl Into<String>) -> Self {

@@ -51,7 +51,7 @@ docs: rust ## regenerate the parts of docs/ that are written from the code
 	@OUTBOXD_UPDATE_DOCS=1 cargo test --lib docs
 
 .PHONY: setup
-setup: rust ## fetch MySQL and Kafka into .cache (or OUTBOXD_CACHE), install missing packages when root
+setup: rust ## fetch MySQL, MariaDB and Kafka into .cache (or OUTBOXD_CACHE), install missing packages when root
 	@tests/testbed/setup.sh
 
 .PHONY: clean

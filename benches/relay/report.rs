@@ -43,7 +43,7 @@ pub(crate) fn facts() -> Result<String> {
          Kafka {kafka} (1 broker, 6 partitions), librdkafka {librdkafka}, outboxd {outboxd}.\n",
         date = &date[..10],
         load = load.split(' ').next().unwrap_or_default(),
-        mysql = servers.mysql_version,
+        mysql = servers.mysql.version,
         kafka = servers.kafka_version,
         librdkafka = get_rdkafka_version().1,
         outboxd = env!("CARGO_PKG_VERSION"),

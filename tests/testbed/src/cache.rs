@@ -6,19 +6,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// The programs of a MySQL or MariaDB server.
+#[derive(Debug, Clone, Hash)]
+pub struct Programs {
+    /// `mysqld` or `mariadbd`.
+    pub server: PathBuf,
+    /// The `mysql` or `mariadb` client.
+    pub client: PathBuf,
+    /// `mysqlbinlog` or `mariadb-binlog`.
+    pub binlog: PathBuf,
+    /// What to give the server as `--basedir`; none for a server that knows its own.
+    pub basedir: Option<PathBuf>,
+    /// Such as `9.7.4`.
+    pub version: String,
+}
+
 /// The programs that `setup.sh` found or fetched.
 #[derive(Debug, Clone)]
 pub struct Servers {
-    /// `mysqld`.
-    pub mysqld: PathBuf,
-    /// The `mysql` client.
-    pub mysql: PathBuf,
-    /// `mysqlbinlog`.
-    pub mysqlbinlog: PathBuf,
-    /// What to give `mysqld` as `--basedir`; none for a server that knows its own.
-    pub mysql_basedir: Option<PathBuf>,
-    /// Such as `9.7.4`.
-    pub mysql_version: String,
+    /// MySQL.
+    pub mysql: Programs,
+    /// MariaDB.
+    pub mariadb: Programs,
     /// The folder of Kafka's jars.
     pub kafka_libs: PathBuf,
     /// Such as `4.3.1`.
@@ -40,14 +49,18 @@ impl Servers {
                 .with_context(|| format!("{} has no {key}: run tests/testbed/setup.sh again", path.display()))
         };
         let file = |key: &str| get(key).map(|value| folder.join(value));
+        let programs = |[server, client, binlog, basedir, version]: [&str; 5]| {
+            Ok::<_, anyhow::Error>(Programs {
+                server: file(server)?,
+                client: file(client)?,
+                binlog: file(binlog)?,
+                basedir: Some(get(basedir)?).filter(|value| !value.is_empty()).map(|value| folder.join(value)),
+                version: get(version)?.to_owned(),
+            })
+        };
         Ok(Self {
-            mysqld: file("mysqld")?,
-            mysql: file("mysql")?,
-            mysqlbinlog: file("mysqlbinlog")?,
-            mysql_basedir: Some(get("mysql_basedir")?)
-                .filter(|value| !value.is_empty())
-                .map(|value| folder.join(value)),
-            mysql_version: get("mysql_version")?.to_owned(),
+            mysql: programs(["mysqld", "mysql", "mysqlbinlog", "mysql_basedir", "mysql_version"])?,
+            mariadb: programs(["mariadbd", "mariadb", "mariadb_binlog", "mariadb_basedir", "mariadb_version"])?,
             kafka_libs: file("kafka_libs")?,
             kafka_version: get("kafka_version")?.to_owned(),
         })

@@ -1,4 +1,4 @@
-//! Real MySQL and Kafka servers for outboxd's tests, benches and demo, without containers.
+//! Real MySQL, MariaDB and Kafka servers for outboxd's tests, benches and demo, without containers.
 //!
 //! `setup.sh` beside this crate fetches the servers once; [`Mysql`] and [`Kafka`] run them on loopback ports,
 //! stop, crash and restart them. [`Observer`] is a client that shares no code with outboxd, [`Daemon`] runs an
@@ -18,6 +18,6 @@ pub mod wait;
 
 pub use daemon::{Daemon, http_get};
 pub use kafka::{Kafka, KafkaOptions};
-pub use mysql::{Mysql, MysqlOptions};
+pub use mysql::{Mysql, MysqlOptions, Product};
 pub use observer::{Isolation, Observed, Observer};
 pub use shared::{Shared, shared};

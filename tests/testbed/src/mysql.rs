@@ -1,4 +1,4 @@
-//! A real MySQL server with a data folder and a loopback port of its own.
+//! A real MySQL or MariaDB server with a data folder and a loopback port of its own.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Seek, Write};
@@ -10,71 +10,26 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use crate::cache::{RunDir, Servers};
+use crate::cache::{Programs, RunDir, Servers};
 use crate::process::{self, Process};
 use crate::{ports, wait};
 
+mod options;
 mod template;
+
+pub use options::{MysqlOptions, Product};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const LOG_NAME: &str = "mysql-bin";
 
-/// How a server is set up. The default is a production server's binlog (ROW, FULL image, FULL metadata, GTIDs)
-/// on fast, small storage.
-#[derive(Debug, Clone)]
-pub struct MysqlOptions {
-    /// `gtid_mode` and `enforce_gtid_consistency`.
-    pub gtid: bool,
-    /// `server_id`.
-    pub server_id: u32,
-    /// More options of `mysqld`, such as `--binlog-row-image=MINIMAL`; they win over the ones set here.
-    pub extra: Vec<String>,
-    /// Options that must be given when the data folder is made, such as `--lower-case-table-names=1`.
-    pub initialize: Vec<String>,
-}
-
-impl Default for MysqlOptions {
-    fn default() -> Self {
-        Self { gtid: true, server_id: 1, extra: Vec::new(), initialize: Vec::new() }
-    }
-}
-
-impl MysqlOptions {
-    /// The default with more options of `mysqld`.
-    pub fn with<S: Into<String>>(extra: impl IntoIterator<Item = S>) -> Self {
-        Self { extra: extra.into_iter().map(Into::into).collect(), ..Self::default() }
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        let gtid = if self.gtid { "ON" } else { "OFF" };
-        let mut arguments = vec![
-            format!("--server-id={}", self.server_id),
-            format!("--gtid-mode={gtid}"),
-            format!("--enforce-gtid-consistency={gtid}"),
-            format!("--log-bin={LOG_NAME}"),
-            "--binlog-format=ROW".to_owned(),
-            "--binlog-row-image=FULL".to_owned(),
-            "--binlog-row-metadata=FULL".to_owned(),
-            // kill -9 loses nothing that reached the page cache, so the tests need no fsync per commit
-            "--sync-binlog=0".to_owned(),
-            "--innodb-flush-log-at-trx-commit=2".to_owned(),
-            "--innodb-doublewrite=OFF".to_owned(),
-            "--innodb-buffer-pool-size=64M".to_owned(),
-            "--performance-schema=OFF".to_owned(),
-            "--max-connections=200".to_owned(),
-        ];
-        arguments.extend(self.extra.iter().cloned());
-        arguments
-    }
-}
-
-/// A running (or stopped) MySQL server. Users: `root` without password, `outboxd` (password `outboxd`) with
-/// `REPLICATION SLAVE, REPLICATION CLIENT`, `shop` (password `shop`) with all rights. Ends when dropped.
+/// A running (or stopped) MySQL or MariaDB server. Users: `root` without password, `outboxd` (password `outboxd`) with
+/// `REPLICATION SLAVE` and the right to ask for the log's state, `shop` (password `shop`) with all rights. Ends when
+/// dropped.
 #[derive(Debug)]
 pub struct Mysql {
     process: Option<Process>,
-    servers: Servers,
+    programs: Programs,
     options: MysqlOptions,
     port: u16,
     socket: PathBuf,
@@ -87,11 +42,15 @@ impl Mysql {
     /// Makes a data folder, starts the server and waits until it answers.
     pub fn start(options: MysqlOptions) -> Result<Self> {
         let servers = Servers::find()?;
-        let dir = RunDir::new("mysql")?;
-        template::copy_to(&servers, &options.initialize, &dir.path().join("data"))?;
+        let programs = match options.product {
+            Product::Mysql => servers.mysql,
+            Product::Mariadb => servers.mariadb,
+        };
+        let dir = RunDir::new(options.product.name())?;
+        template::copy_to(&programs, &options, &dir.path().join("data"))?;
         let (socket, socket_dir) = socket_path(dir.path())?;
         let mut mysql =
-            Self { process: None, servers, options, port: ports::free()?, socket, _socket_dir: socket_dir, dir };
+            Self { process: None, programs, options, port: ports::free()?, socket, _socket_dir: socket_dir, dir };
         mysql.launch()?;
         Ok(mysql)
     }
@@ -99,10 +58,9 @@ impl Mysql {
     fn launch(&mut self) -> Result<()> {
         // A client of the killed server may keep the port busy for a moment.
         wait::until(START_TIMEOUT, "the server's port to be free", || ports::is_free(self.port))?;
-        let mut command = server_command(&self.servers, &self.data_dir());
+        let mut command = server_command(&self.programs, &self.data_dir());
         command
             .args(self.options.arguments())
-            .arg("--mysqlx=OFF")
             .arg("--bind-address=127.0.0.1")
             .arg("--secure-file-priv=")
             .arg(format!("--port={}", self.port))
@@ -111,13 +69,13 @@ impl Mysql {
         process::log_to(&mut command, &self.log_file())?;
         let mut started = process::spawn(command)?;
         let mut ended = None;
-        wait::until(START_TIMEOUT, "mysqld to answer", || {
+        wait::until(START_TIMEOUT, "the server to answer", || {
             ended = started.exited().ok().flatten();
             ended.is_some() || (self.listens() && self.sql("SELECT 1").is_ok())
         })
         .with_context(|| process::tail(&self.log_file()))?;
         if let Some(status) = ended {
-            bail!("mysqld ended ({status}):\n{}", process::tail(&self.log_file()));
+            bail!("the server ended ({status}):\n{}", process::tail(&self.log_file()));
         }
         self.process = Some(started);
         Ok(())
@@ -160,7 +118,7 @@ impl Mysql {
     /// The `mysql` client as root, to be started by [`process::spawn`]; runs what comes on its standard input.
     #[must_use]
     pub fn client(&self) -> Command {
-        let mut command = process::command(&self.servers.mysql);
+        let mut command = process::command(&self.programs.client);
         command
             .args(["--no-defaults", "--batch", "--skip-column-names"])
             .args(["--default-character-set=utf8mb4", "--user=root"])
@@ -170,13 +128,13 @@ impl Mysql {
 
     /// The server's process id.
     pub fn pid(&self) -> Result<u32> {
-        let process = self.process.as_ref().context("mysqld is stopped")?;
+        let process = self.process.as_ref().context("the server is stopped")?;
         Ok(process.pid())
     }
 
     /// Sends a signal, such as STOP and CONT.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
-        let process = self.process.as_mut().context("mysqld is stopped")?;
+        let process = self.process.as_mut().context("the server is stopped")?;
         process.signal(signal)
     }
 
@@ -193,7 +151,7 @@ impl Mysql {
         if let Some(mut process) = self.process.take() {
             let status = process.terminate(STOP_TIMEOUT)?;
             if !status.success() {
-                bail!("mysqld ended ({status}):\n{}", process::tail(&self.log_file()));
+                bail!("the server ended ({status}):\n{}", process::tail(&self.log_file()));
             }
         }
         Ok(())
@@ -223,7 +181,7 @@ impl Mysql {
         self.dir.path().join("mysqld.log")
     }
 
-    /// The certificate of the CA that the server made for itself.
+    /// The certificate of the CA that a MySQL server made for itself.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.data_dir().join("ca.pem")
@@ -236,7 +194,7 @@ impl Mysql {
         Ok(text.lines().map(|line| self.data_dir().join(line)).collect())
     }
 
-    /// What the real `mysqlbinlog -v` prints of the complete log. Before each file's text stands a line
+    /// What the server's own `mysqlbinlog -v` prints of the complete log. Before each file's text stands a line
     /// `#file NAME`, which `mysqlbinlog` itself does not tell. Writers must be at rest: the end of a file that is
     /// being written may be half an event.
     pub fn mysqlbinlog_v(&self) -> Result<BufReader<File>> {
@@ -244,7 +202,7 @@ impl Mysql {
         for path in self.binlogs()? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             writeln!(text, "#file {name}").context("writing a temporary file")?;
-            let mut command = process::command(&self.servers.mysqlbinlog);
+            let mut command = process::command(&self.programs.binlog);
             command
                 .args(["--no-defaults", "--verify-binlog-checksum"])
                 .args(["--base64-output=DECODE-ROWS", "--verbose"])
@@ -256,13 +214,13 @@ impl Mysql {
     }
 }
 
-fn server_command(servers: &Servers, data: &Path) -> Command {
-    let mut command = process::command(&servers.mysqld);
+fn server_command(programs: &Programs, data: &Path) -> Command {
+    let mut command = process::command(&programs.server);
     command.arg("--no-defaults");
     if rustix::process::geteuid().is_root() {
         command.arg("--user=root");
     }
-    if let Some(base) = &servers.mysql_basedir {
+    if let Some(base) = &programs.basedir {
         command.arg(format!("--basedir={}", base.display()));
         command.arg(format!("--lc-messages-dir={}/share/mysql", base.display()));
     }

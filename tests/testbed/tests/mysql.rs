@@ -33,3 +33,18 @@ fn committed_rows_survive_restart_and_crash() -> Result<()> {
     assert!(!folder.exists());
     Ok(())
 }
+
+#[test]
+fn a_mariadb_does_the_same() -> Result<()> {
+    let mut mariadb = Mysql::start(MysqlOptions::mariadb())?;
+    mariadb.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, s VARCHAR(20))")?;
+    mariadb.sql("INSERT INTO shop.t VALUES (1, 'first')")?;
+    mariadb.kill9()?;
+    mariadb.restart()?;
+    assert_eq!(mariadb.sql("SELECT * FROM shop.t ORDER BY id")?, "1\tfirst\n");
+    assert!(mariadb.sql("SELECT VERSION()")?.contains("MariaDB"));
+    let mut text = String::new();
+    mariadb.mysqlbinlog_v()?.read_to_string(&mut text)?;
+    assert!(text.contains("###   @2='first'") && text.contains("GTID 0-1-3"), "{text}");
+    Ok(())
+}

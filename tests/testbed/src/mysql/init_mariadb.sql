@@ -1,0 +1,7 @@
+flush privileges;
+CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';
+GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
+CREATE USER 'outboxd'@'%' IDENTIFIED BY 'outboxd';
+GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'outboxd'@'%';
+CREATE USER 'shop'@'%' IDENTIFIED BY 'shop';
+GRANT ALL ON *.* TO 'shop'@'%' WITH GRANT OPTION;

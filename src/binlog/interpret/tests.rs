@@ -1,3 +1,4 @@
+use super::cursor::low32;
 use super::*;
 use crate::binlog::testing::{FILE, UUID, at, gtid, query, raw, read};
 
@@ -111,22 +112,39 @@ fn an_artificial_rotate_sets_the_position_and_a_real_one_is_reported() {
     assert_eq!(interpreter.position().to_string(), "mysql-bin.000008:4");
 }
 
-/// A payload event that declares `declared` bytes; its content does not matter here.
-fn payload(declared: u64) -> Vec<u8> {
-    let mut body = vec![2, 3, 0xfc, 255, 0];
-    body.extend_from_slice(&[3, 9, 254]);
+/// The beginning of a zstd frame with a window of `1 << (10 + log)` bytes; what follows does not matter here.
+fn frame(log: u8) -> Vec<u8> {
+    vec![0x28, 0xb5, 0x2f, 0xfd, 0, log << 3]
+}
+
+/// A payload event that declares `declared` bytes.
+fn payload_of(declared: u64, content: &[u8]) -> Vec<u8> {
+    let mut body = vec![2, 1, 0, 3, 9, 254];
     body.extend_from_slice(&declared.to_le_bytes());
-    body.extend_from_slice(&[1, 1, 1, 0]);
-    body.push(0);
+    body.extend_from_slice(&[1, 1, u8::try_from(content.len()).unwrap(), 0]);
+    body.extend_from_slice(content);
     body
+}
+
+fn payload(declared: u64) -> Vec<u8> {
+    payload_of(declared, &frame(11))
 }
 
 #[test]
 fn a_payload_that_does_not_add_up_stops_the_relay() {
-    for declared in [0, u64::MAX] {
-        let refused = lay(&mut interpreter(Contiguity::Exact, 4), &[(GTID, 0, gtid(5)), (40, 0, payload(declared))]);
-        assert_eq!(refused.unwrap_err().code(), Code::CompressedPayload, "{declared}");
+    let most = 6 * (1 << 15);
+    for claim in [
+        payload(0),
+        payload(most + 1),
+        payload(u64::MAX),
+        payload_of(300, &frame(18)),
+        payload_of(300, b"no frame"),
+        payload_of(300, b""),
+    ] {
+        let refused = lay(&mut interpreter(Contiguity::Exact, 4), &[(GTID, 0, gtid(5)), (40, 0, claim.clone())]);
+        assert_eq!(refused.unwrap_err().code(), Code::CompressedPayload, "{claim:?}");
     }
+    lay(&mut interpreter(Contiguity::Exact, 4), &[(GTID, 0, gtid(5)), (40, 0, payload(most))]).unwrap();
     // It was not decompressed: the next outer event follows at once.
     for next in [(GTID, 0, gtid(6)), (27, 0, FILE.as_bytes().to_vec()), (QUERY, 0, query("", &"x".repeat(500)))] {
         let mut interpreter = interpreter(Contiguity::Exact, 4);
@@ -134,6 +152,10 @@ fn a_payload_that_does_not_add_up_stops_the_relay() {
         let refused = lay(&mut interpreter, &[next]).unwrap_err();
         assert_eq!(refused.code(), Code::CompressedPayload);
     }
+    // It goes on behind its terminator.
+    let events = [(GTID, 0, gtid(5)), (40, 0, payload(300)), (XID, 0, vec![1; 8])];
+    let refused = lay(&mut interpreter(Contiguity::Exact, 4), &events).unwrap_err();
+    assert_eq!(refused.code(), Code::CompressedPayload);
     // It ends without a terminator.
     let mut interpreter = interpreter(Contiguity::Exact, 4);
     let begin = query("shop", "BEGIN");

@@ -1,0 +1,114 @@
+//! Where in the log: our own 64-bit position, kept from outer events only, and each event's checksum.
+
+use std::sync::Arc;
+
+use mysql_async::binlog::events::{Event, RotateEvent};
+use mysql_async::binlog::{BinlogChecksumAlg, EventFlags};
+
+use crate::binlog::event::Fingerprint;
+use crate::error::{Code, Error, Result};
+use crate::position::FilePosition;
+
+/// How positions in the stream relate to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contiguity {
+    /// File mode: the server sends every byte; a gap is an error.
+    Exact,
+    /// GTID mode: the server leaves out groups that were already executed.
+    Gaps,
+}
+
+/// The end of the last outer event.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    contiguity: Contiguity,
+    position: FilePosition,
+}
+
+impl Cursor {
+    pub(super) fn new(contiguity: Contiguity, position: FilePosition) -> Self {
+        Self { contiguity, position }
+    }
+
+    pub(super) fn position(&self) -> &FilePosition {
+        &self.position
+    }
+
+    /// Whether the dump may have begun in the middle of a group.
+    pub(super) fn is_exact(&self) -> bool {
+        self.contiguity == Contiguity::Exact
+    }
+
+    /// Moves past an outer event, whose checksum is compared first.
+    pub(super) fn pass(&mut self, event: &Event) -> Result<Fingerprint> {
+        let crc32 = self.ensure_checksum(event)?;
+        let header = event.header();
+        let before = self.position.offset;
+        if header.log_pos() != 0 && !header.flags().contains(EventFlags::LOG_EVENT_ARTIFICIAL_F) {
+            self.advance(header.log_pos(), header.event_size())?;
+        }
+        Ok(Fingerprint {
+            file: Arc::clone(&self.position.file),
+            start: self.position.offset.saturating_sub(u64::from(header.event_size())).max(before),
+            end: self.position.offset,
+            event_type: header.event_type_raw(),
+            timestamp: header.timestamp(),
+            server_id: header.server_id(),
+            size: header.event_size(),
+            crc32,
+            gtid: None,
+        })
+    }
+
+    /// Follows a rotate event; true if the log really goes on in another file, false if the server only says where we are.
+    pub(super) fn rotate(&mut self, event: &Event) -> Result<bool> {
+        self.ensure_checksum(event)?;
+        let rotate = event.read_event::<RotateEvent<'_>>().map_err(|e| self.undecodable("rotate event", &e))?;
+        let file: Arc<str> = rotate.name().as_ref().into();
+        let real = event.header().log_pos() != 0 && file != self.position.file;
+        self.position = FilePosition { file, offset: rotate.position() };
+        Ok(real)
+    }
+
+    /// The event that is being read cannot be.
+    pub(super) fn undecodable(&self, what: &str, cause: &dyn std::fmt::Display) -> Error {
+        Error::new(Code::EventUndecodable, format!("{what} before {}: {cause}", self.position))
+    }
+
+    /// Moves the position to the end of an event. The header carries only the low 32 bits of it.
+    fn advance(&mut self, log_pos: u32, size: u32) -> Result<()> {
+        let next = self.position.offset + u64::from(size);
+        let gap = u64::from(log_pos.wrapping_sub(low32(next)));
+        if gap != 0 && self.is_exact() {
+            return Err(Error::new(
+                Code::EventCorrupt,
+                format!("{}: the next event says it ends at {log_pos} (modulo 2^32), not at {next}", self.position),
+            ));
+        }
+        self.position.offset = next + gap;
+        Ok(())
+    }
+
+    fn ensure_checksum(&self, event: &Event) -> Result<u32> {
+        let Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32)) = event.footer().get_checksum_alg() else {
+            return Ok(0);
+        };
+        let Some(stored) = event.checksum().map(u32::from_le_bytes) else { return Ok(0) };
+        let computed = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
+        if stored == computed {
+            return Ok(stored);
+        }
+        Err(Error::new(
+            Code::EventCorrupt,
+            format!(
+                "event of {} bytes behind {}: checksum {computed:08x}, stored {stored:08x}",
+                event.header().event_size(),
+                self.position
+            ),
+        ))
+    }
+}
+
+pub(super) fn low32(offset: u64) -> u32 {
+    u32::try_from(offset & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}

@@ -18,9 +18,12 @@ BENCH_ARGS ?=
 # Tests that start servers of their own are many and the servers are hungry.
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
+# What make test-crash runs: these files of tests/it.
+PROOFS := decides_unknown_outcomes survives_stray_commits
+
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: setup ## show the main job on real servers, with two crashes and a proof (DEMO_STAY=1: leave it up)
@@ -34,6 +37,11 @@ test: setup ## build and run every test, on real servers
 	@start=$$SECONDS; \
 	cargo test --workspace --features failpoints --no-fail-fast -- --test-threads=$(TEST_THREADS); \
 	[ -n "$${CI:-}" ] || echo "make test: all passed in $$((SECONDS - start)) s"
+
+.PHONY: test-crash
+test-crash: setup ## the proofs in full: every fault, many times (under an hour)
+	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
+	    --test-threads=$(TEST_THREADS) $(PROOFS)
 
 .PHONY: check
 check: fmt-check clippy doc-check deny ## format, lints, documentation, licences and advisories

@@ -4,6 +4,9 @@ use testbed::{Isolation, Kafka, Mysql, Observed, Observer};
 
 pub(crate) mod ending;
 mod instance;
+pub(crate) mod plain_loop;
+pub(crate) mod proof;
+pub(crate) mod proxied;
 pub(crate) mod proxy;
 pub(crate) mod reader;
 pub(crate) mod verdict;

@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod daemon;
 pub mod kafka;
+pub mod kafka_proxy;
 pub mod mysql;
 pub mod observer;
 pub mod oracle;
@@ -18,6 +19,7 @@ pub mod wait;
 
 pub use daemon::{Daemon, http_get};
 pub use kafka::{Kafka, KafkaOptions};
+pub use kafka_proxy::KafkaProxy;
 pub use mysql::{Mysql, MysqlOptions, Product};
 pub use observer::{Isolation, Observed, Observer};
 pub use shared::{Shared, shared};

@@ -1,0 +1,23 @@
+//! How often a proof is repeated: a few times in `make test`, in full in `make test-crash`.
+
+/// Set to `full` by `make test-crash`.
+const VARIABLE: &str = "OUTBOXD_PROOF";
+
+/// Relays that a full proof keeps busy at once: most of their time they wait for the next attempt of a request.
+const LANES: usize = 6;
+
+/// Whether this is a full proof.
+pub(crate) fn is_full() -> bool {
+    std::env::var(VARIABLE).is_ok_and(|value| value == "full")
+}
+
+/// `quick` times, or `full` times in a full proof.
+pub(crate) fn times(quick: usize, full: usize) -> usize {
+    if is_full() { full } else { quick }
+}
+
+/// Splits so many tries over the lanes of a full proof; one lane in a quick one.
+pub(crate) fn lanes(tries: usize) -> Vec<usize> {
+    let lanes = times(1, LANES).min(tries.max(1));
+    (0..lanes).map(|lane| tries / lanes + usize::from(lane < tries % lanes)).collect()
+}

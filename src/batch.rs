@@ -7,7 +7,7 @@
 
 use crate::checkpoint::CheckpointDelta;
 use crate::outbox::SourceTransaction;
-use crate::position::GtidSet;
+use crate::position::{GtidState, MixedGtids};
 use crate::record::Records;
 
 /// A batch is handed on at this size even if more is waiting: small enough to keep the delivery busy meanwhile.
@@ -43,25 +43,31 @@ impl Batcher {
     }
 
     /// Adds a decided group; its records, if any, were appended before.
-    pub fn add(&mut self, transaction: &SourceTransaction) {
+    ///
+    /// # Errors
+    /// If GTIDs of two products come in one stream, which no server sends.
+    pub fn add(&mut self, transaction: &SourceTransaction) -> Result<(), MixedGtids> {
         let records = self.records.len() as u64;
         let delta = self.delta.get_or_insert_with(|| CheckpointDelta {
             from: self.from,
             to: self.from,
-            gtids: GtidSet::default(),
+            gtids: None,
             end: transaction.end.clone(),
             terminator: transaction.fingerprint.clone(),
             committed_at_us: transaction.committed_at_us,
             records,
         });
         delta.to += 1;
-        if let Some(gtid) = &transaction.gtid {
-            delta.gtids.insert(gtid);
+        match (&mut delta.gtids, &transaction.gtid) {
+            (Some(gtids), Some(gtid)) => gtids.insert(gtid)?,
+            (None, Some(gtid)) => delta.gtids = Some(GtidState::of(gtid)),
+            (_, None) => {}
         }
         delta.end = transaction.end.clone();
         delta.terminator.clone_from(&transaction.fingerprint);
         delta.committed_at_us = transaction.committed_at_us;
         delta.records = records;
+        Ok(())
     }
 
     /// Whether records wait to be handed on.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::binlog::event::Fingerprint;
 use crate::binlog::history::Processed;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, GtidSet};
+use crate::position::{FilePosition, Flavour, GtidState, MixedGtids};
 
 /// Proof that every older producer of this relay is shut out. Made by `delivery` when `init_transactions` has returned
 /// (or, at least once, by the documented absence of a fence).
@@ -58,9 +58,9 @@ impl std::fmt::Display for Owner {
 /// The source that the position belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceIdentity {
-    /// `mysql`
-    pub flavour: String,
-    /// `@@server_uuid`
+    /// Whose server it is.
+    pub flavour: Flavour,
+    /// `@@server_uuid`; on MariaDB, which has none, made of `@@server_id`.
     pub server_uuid: String,
     /// `@@version`
     pub server_version: String,
@@ -94,8 +94,8 @@ pub struct Checkpoint {
     pub source: SourceIdentity,
     /// End of the last processed group.
     pub position: FilePosition,
-    /// Executed GTID set, in GTID mode.
-    pub executed: Option<GtidSet>,
+    /// Executed GTIDs, in GTID mode.
+    pub executed: Option<GtidState>,
     /// Terminator of the last processed group.
     pub terminator: Option<Fingerprint>,
     /// Commit time of the last processed group on its origin, microseconds since the epoch.
@@ -123,7 +123,7 @@ pub struct CheckpointDelta {
     /// Groups processed after it.
     pub to: u64,
     /// GTIDs of its groups.
-    pub gtids: GtidSet,
+    pub gtids: Option<GtidState>,
     /// End of its last group.
     pub end: FilePosition,
     /// Terminator of its last group.
@@ -141,9 +141,13 @@ impl CheckpointDelta {
     /// `Internal` if `next` does not begin where this one ends (I2).
     pub fn join(&mut self, next: Self) -> Result<()> {
         ensure_follows(self.to, next.from)?;
-        self.gtids.union_with(&next.gtids);
-        let records = self.records + next.records;
-        *self = Self { from: self.from, gtids: std::mem::take(&mut self.gtids), records, ..next };
+        let mut gtids = self.gtids.take();
+        match (&mut gtids, &next.gtids) {
+            (Some(gtids), Some(later)) => gtids.advance_to(later).map_err(mixed)?,
+            (None, Some(later)) => gtids = Some(later.clone()),
+            (_, None) => {}
+        }
+        *self = Self { from: self.from, gtids, records: self.records + next.records, ..next };
         Ok(())
     }
 }
@@ -158,8 +162,8 @@ impl Checkpoint {
         let mut next = self.clone();
         next.sequence = id.sequence + 1;
         next.previous = id.crc32;
-        if let Some(executed) = &mut next.executed {
-            executed.union_with(&delta.gtids);
+        if let (Some(executed), Some(gtids)) = (&mut next.executed, &delta.gtids) {
+            executed.advance_to(gtids).map_err(mixed)?;
         }
         next.position = delta.end.clone();
         next.terminator = Some(delta.terminator.clone());
@@ -185,12 +189,17 @@ impl Checkpoint {
     /// What history needs to know of it.
     pub fn processed(&self) -> Processed {
         Processed {
+            flavour: self.source.flavour,
             server_uuid: self.source.server_uuid.clone(),
             position: self.position.clone(),
             executed: self.executed.clone(),
             terminator: self.terminator.clone(),
         }
     }
+}
+
+fn mixed(error: MixedGtids) -> Error {
+    Error::new(Code::Internal, "the step of a checkpoint").caused_by(error)
 }
 
 fn ensure_follows(ended: u64, begins: u64) -> Result<()> {

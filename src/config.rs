@@ -104,8 +104,8 @@ pub enum StartPosition {
     Now,
     /// The oldest log that the server still has.
     Earliest,
-    /// After this executed GTID set.
-    Gtid(crate::position::GtidSet),
+    /// After these executed GTIDs.
+    Gtid(crate::position::GtidState),
     /// At this offset of this binlog file.
     File {
         /// Binlog file name.

@@ -5,18 +5,44 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+mod domain;
 mod gtid;
 mod gtid_set;
+mod state;
 
-pub use gtid::{Gtid, MAX_NUMBER, ParseGtidError, Sid, Tag};
+pub use domain::{GtidList, GtidPosition, MariadbGtid};
+pub use gtid::{MAX_NUMBER, MysqlGtid, ParseGtidError, Sid, Tag};
 pub use gtid_set::{GtidSet, Interval};
+pub use state::{Gtid, GtidState, MixedGtids};
 
-/// How positions are kept, decided by the server's `gtid_mode`.
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavour {
+    /// MySQL, or a server that speaks as MySQL does.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+}
+
+impl Flavour {
+    /// Its name, wherever it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mysql => "MySQL",
+            Self::Mariadb => "MariaDB",
+        }
+    }
+}
+
+/// How positions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PositionMode {
-    /// `gtid_mode = ON`
+    /// By GTIDs.
     Gtid,
-    /// Any other: binlog file and offset.
+    /// By binlog file and offset.
     File,
 }
 
@@ -49,7 +75,7 @@ impl fmt::Display for FilePosition {
 /// `Display` is the POSITION of the header `outboxd-source`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GroupPosition {
-    /// `uuid:[tag:]number`
+    /// The text of the server's GTIDs.
     Gtid(Gtid),
     /// `file:end_offset`
     File(FilePosition),

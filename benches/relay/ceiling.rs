@@ -227,7 +227,7 @@ impl Pipeline {
                 .map_err(|error: MapError| format!("{error:?}"))?;
         }
         self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
-        self.batcher.add(&transaction);
+        self.batcher.add(&transaction).expect("GTIDs of one product");
         Ok(())
     }
 }

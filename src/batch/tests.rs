@@ -18,16 +18,16 @@ fn transaction(number: u64) -> SourceTransaction {
 fn a_batch_carries_the_step_over_exactly_its_groups() {
     let mut batcher = Batcher::new(10);
     assert!(batcher.close().is_none());
-    batcher.add(&transaction(1));
-    batcher.add(&transaction(2));
+    batcher.add(&transaction(1)).unwrap();
+    batcher.add(&transaction(2)).unwrap();
     let first = batcher.close().unwrap().delta;
     assert_eq!((first.from, first.to, first.records), (10, 12, 0));
-    assert!(first.gtids.to_string().ends_with(":1-2"));
+    assert!(first.gtids.unwrap().to_string().ends_with(":1-2"));
     assert_eq!((first.end, first.terminator), (at(300), fingerprint(2)));
     assert_eq!(first.committed_at_us, 2);
-    batcher.add(&transaction(3));
+    batcher.add(&transaction(3)).unwrap();
     let second = batcher.close().unwrap().delta;
     assert_eq!((second.from, second.to), (12, 13));
-    assert!(second.gtids.to_string().ends_with(":3"));
+    assert!(second.gtids.unwrap().to_string().ends_with(":3"));
     assert!(!batcher.has_records() && !batcher.is_full());
 }

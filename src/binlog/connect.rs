@@ -4,18 +4,21 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStreamRequest, Conn, DriverError, IoError, Opts, OptsBuilder, SslOpts};
 use mysql_common::packets::GnoInterval;
 
-use super::history::DumpFrom;
+use super::history::{DumpFrom, FIRST_EVENT};
 use super::stream::EventStream;
 
 use crate::config::{SourceConfig, TlsMode};
 use crate::error::{Code, Error, Result};
-use crate::position::{Interval, Sid};
+use crate::position::{GtidState, Interval, Sid};
 
 /// Largest packet accepted: MySQL's own upper limit (manual, `max_allowed_packet`).
 const MAX_PACKET: usize = 1 << 30;
 
 /// How long the server waits for us to take the next bytes, seconds.
 const NET_WRITE_TIMEOUT_SECONDS: u32 = 600;
+
+/// That we know MariaDB's own events, GTIDs among them (`MARIA_SLAVE_CAPABILITY_GTID`); without it they come as dummies.
+const MARIADB_CAPABILITY: u32 = 4;
 
 /// The server's name in a certificate whose name does not matter. mysql_async lets a certificate with the wrong name pass
 /// if the error's text holds this word, which rustls printed once and prints no more; but the text holds the name that was
@@ -181,16 +184,22 @@ pub async fn dump(mut conn: Conn, config: &SourceConfig, from: &DumpFrom) -> Res
     // stream stands still, so the server must be patient for longer than a Kafka transaction may take.
     conn.query_drop(format!(
         "SET @source_heartbeat_period = {heartbeat}, @master_heartbeat_period = {heartbeat}, \
-         SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECONDS}"
+         @mariadb_slave_capability = {MARIADB_CAPABILITY}, SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECONDS}"
     ))
     .await
     .map_err(|e| classify(&e, "preparing the binlog stream"))?;
     let request = BinlogStreamRequest::new(config.server_id).with_hostname(HOSTNAME);
     let result = match from {
         // Never a file name and position with a GTID set: the server would prefer them.
-        DumpFrom::Gtid(set) => {
+        DumpFrom::Gtid(GtidState::Mysql(set)) => {
             let sids = set.sids().map(|(sid, intervals)| request_sid(sid, intervals)).collect::<Result<Vec<_>>>()?;
             conn.get_binlog_stream(request.with_gtid().with_gtid_set(sids)).await
+        }
+        DumpFrom::Gtid(GtidState::Mariadb(position)) => {
+            conn.query_drop(format!("SET @slave_connect_state = '{position}', @slave_gtid_strict_mode = 1"))
+                .await
+                .map_err(|e| classify(&e, "preparing the binlog stream"))?;
+            conn.get_binlog_stream(request.with_pos(FIRST_EVENT)).await
         }
         DumpFrom::File(position) => {
             // The protocol's position has 32 bits.

@@ -137,6 +137,10 @@ pub struct Fingerprint {
     /// GTID of its group; absent for anonymous groups.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "gtid_text")]
     pub gtid: Option<Gtid>,
+    /// GTID of the transaction before it in its domain (MariaDB), if there was one: a dump that begins there begins with
+    /// this group.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "gtid_text")]
+    pub previous: Option<Gtid>,
 }
 
 impl Fingerprint {

@@ -10,7 +10,9 @@ use super::event::{BinlogEvent, Fingerprint, GroupStart};
 use super::server::Server;
 use crate::config::StartPosition;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, GtidSet, PositionMode};
+use crate::position::{FilePosition, Flavour, Gtid, GtidSet, GtidState, PositionMode};
+
+mod mariadb;
 
 /// Offset of the first event in a binlog file, behind the magic number.
 pub const FIRST_EVENT: u64 = 4;
@@ -18,12 +20,14 @@ pub const FIRST_EVENT: u64 = 4;
 /// What a checkpoint says about the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Processed {
+    /// Whose server was read.
+    pub flavour: Flavour,
     /// `server_uuid` of the server that was read.
     pub server_uuid: String,
     /// End of the last processed group.
     pub position: FilePosition,
-    /// Executed GTID set in GTID mode.
-    pub executed: Option<GtidSet>,
+    /// Executed GTIDs in GTID mode.
+    pub executed: Option<GtidState>,
     /// Terminator of the last processed group; absent until the first one.
     pub terminator: Option<Fingerprint>,
 }
@@ -40,8 +44,8 @@ pub struct Resume {
 /// The two forms of a dump request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DumpFrom {
-    /// Everything that is not in this set.
-    Gtid(GtidSet),
+    /// Everything that was not executed by then.
+    Gtid(GtidState),
     /// From this event on.
     File(FilePosition),
 }
@@ -50,22 +54,33 @@ pub enum DumpFrom {
 ///
 /// # Errors
 /// `StartPosition`, `PositionPurged`, `CheckpointAhead`.
-pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePosition, Option<GtidSet>)> {
+pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePosition, Option<GtidState>)> {
     let refuse = |what: String| Err(Error::new(Code::StartPosition, what));
     let oldest = || FilePosition {
         file: server.logs.first().map(|log| log.name.as_str()).unwrap_or_default().into(),
         offset: FIRST_EVENT,
     };
-    match (server.mode(), start) {
-        (PositionMode::Gtid, StartPosition::Now) => Ok((server.end.clone(), Some(server.executed.clone()))),
-        (PositionMode::Gtid, StartPosition::Earliest) => Ok((oldest(), Some(server.purged.clone()))),
-        (PositionMode::Gtid, StartPosition::Gtid(set)) => {
-            ensure_not_ahead(set, server)?;
-            ensure_not_purged(set, server)?;
-            Ok((oldest(), Some(set.clone())))
+    match (server.mode, start) {
+        (PositionMode::Gtid, StartPosition::Now) => Ok((server.end.clone(), Some(executed_by(server)))),
+        (PositionMode::Gtid, StartPosition::Earliest) => Ok((oldest(), Some(purged_by(server)))),
+        (PositionMode::Gtid, StartPosition::Gtid(state)) => {
+            match (state, &server.mariadb) {
+                (GtidState::Mysql(set), None) => {
+                    ensure_not_ahead(set, server)?;
+                    ensure_not_purged(set, server)?;
+                }
+                (GtidState::Mariadb(position), Some(gtids)) => mariadb::ensure_servable(position, gtids)?,
+                _ => {
+                    return refuse(format!(
+                        "source.start names GTIDs of another product than {}",
+                        server.flavour().as_str()
+                    ));
+                }
+            }
+            Ok((oldest(), Some(state.clone())))
         }
         (PositionMode::Gtid, StartPosition::File { .. }) => {
-            refuse("source.start = \"file:…\" on a server with gtid_mode = ON: use \"gtid:SET\"".into())
+            refuse("source.start = \"file:…\" on a server with GTIDs: use \"gtid:SET\"".into())
         }
         (PositionMode::File, StartPosition::Now) => Ok((server.end.clone(), None)),
         (PositionMode::File, StartPosition::Earliest) => Ok((oldest(), None)),
@@ -75,7 +90,7 @@ pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePositi
             Ok((position, None))
         }
         (PositionMode::File, StartPosition::Gtid(_)) => {
-            refuse(format!("source.start = \"gtid:…\" on a server with gtid_mode = {}", server.gtid_mode))
+            refuse(format!("source.start = \"gtid:…\" on a server in file mode (gtid_mode = {})", server.gtid_mode))
         }
     }
 }
@@ -85,8 +100,21 @@ pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePositi
 /// # Errors
 /// `PositionMode`, `OtherServer`, `CheckpointAhead`, `PositionPurged`.
 pub fn resume(processed: &Processed, server: &Server) -> Result<Resume> {
-    match (server.mode(), &processed.executed) {
-        (PositionMode::Gtid, Some(executed)) => resume_gtid(processed, executed, server),
+    if processed.flavour != server.flavour() {
+        return Err(Error::new(
+            Code::OtherServer,
+            format!(
+                "the checkpoint belongs to a {} server ({}), this is {} ({})",
+                processed.flavour.as_str(),
+                processed.server_uuid,
+                server.flavour().as_str(),
+                server.version
+            ),
+        ));
+    }
+    match (server.mode, &processed.executed) {
+        (PositionMode::Gtid, Some(GtidState::Mysql(executed))) => resume_gtid(processed, executed, server),
+        (PositionMode::Gtid, Some(GtidState::Mariadb(executed))) => mariadb::resume(processed, executed, server),
         (PositionMode::File, None) => resume_file(processed, server),
         (mode, _) => Err(Error::new(
             Code::PositionMode,
@@ -99,10 +127,27 @@ pub fn resume(processed: &Processed, server: &Server) -> Result<Resume> {
     }
 }
 
+/// What the server has executed by now.
+fn executed_by(server: &Server) -> GtidState {
+    match &server.mariadb {
+        None => GtidState::Mysql(server.executed.clone()),
+        Some(gtids) => GtidState::Mariadb(gtids.state.position()),
+    }
+}
+
+/// What was executed before the oldest log.
+fn purged_by(server: &Server) -> GtidState {
+    match &server.mariadb {
+        None => GtidState::Mysql(server.purged.clone()),
+        Some(gtids) => GtidState::Mariadb(gtids.purged.position()),
+    }
+}
+
 fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Result<Resume> {
     ensure_not_ahead(executed, server)?;
     ensure_not_purged(executed, server)?;
-    let everything_new = Resume { from: DumpFrom::Gtid(executed.clone()), rewind: None };
+    let from = |set: &GtidSet| DumpFrom::Gtid(GtidState::Mysql(set.clone()));
+    let everything_new = Resume { from: from(executed), rewind: None };
     let Some(expected) = &processed.terminator else { return Ok(everything_new) };
     if processed.server_uuid != server.uuid {
         tracing::warn!(
@@ -112,7 +157,7 @@ fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Re
         );
         return Ok(everything_new);
     }
-    let Some(last) = &expected.gtid else {
+    let Some(Gtid::Mysql(last)) = &expected.gtid else {
         return Err(Error::new(Code::CheckpointUnreadable, "the last group in the checkpoint has no GTID"));
     };
     if server.purged.contains(last) {
@@ -122,7 +167,7 @@ fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Re
     }
     let mut requested = executed.clone();
     requested.remove(last);
-    Ok(Resume { from: DumpFrom::Gtid(requested), rewind: Some(Rewind { expected: expected.clone() }) })
+    Ok(Resume { from: from(&requested), rewind: Some(Rewind { expected: expected.clone() }) })
 }
 
 fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
@@ -139,7 +184,7 @@ fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
     let start = FilePosition { file: Arc::clone(&expected.file), offset: expected.start };
     ensure_in_logs(&start, server)?;
     // The re-read begins at the terminator, behind the GTID event that `gtid_mode = ON_PERMISSIVE` writes.
-    let expected = Fingerprint { gtid: None, ..expected.clone() };
+    let expected = Fingerprint { gtid: None, previous: None, ..expected.clone() };
     Ok(Resume { from: DumpFrom::File(start), rewind: Some(Rewind { expected }) })
 }
 

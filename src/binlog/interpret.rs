@@ -13,7 +13,7 @@ use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, R
 use super::rows::{RowsVersion, WriteRows};
 use super::statement::{self, Statement};
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, Gtid, Sid, Tag};
+use crate::position::{FilePosition, Gtid, MysqlGtid, Sid, Tag};
 
 mod cursor;
 mod payload;
@@ -261,7 +261,7 @@ fn gtid(event: &GtidEvent, at: &FilePosition) -> Result<Gtid> {
         .map(|tag| tag.as_str().parse::<Tag>())
         .transpose()
         .map_err(|e| Error::new(Code::EventUndecodable, format!("GTID event before {at}: {e}")))?;
-    Ok(Gtid { sid: Sid { uuid: Uuid::from_bytes(event.sid()), tag }, number: event.gno() })
+    Ok(Gtid::Mysql(MysqlGtid { sid: Sid { uuid: Uuid::from_bytes(event.sid()), tag }, number: event.gno() }))
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@ use mysql_async::{Conn, Row};
 
 use super::connect;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, GtidSet, PositionMode};
+use crate::position::{FilePosition, Flavour, Gtid, GtidSet, PositionMode};
+
+mod mariadb;
+
+pub use mariadb::MariadbGtids;
 
 /// A binlog file that the server still has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +25,9 @@ pub struct LogFile {
 pub struct Server {
     /// `@@version`
     pub version: String,
-    /// `@@server_uuid`
+    /// How positions are kept.
+    pub mode: PositionMode,
+    /// `@@server_uuid`; on MariaDB, which has none, made of `@@server_id`.
     pub uuid: String,
     /// `@@server_id`
     pub id: u32,
@@ -39,12 +45,14 @@ pub struct Server {
     pub log_replica_updates: bool,
     /// `@@binlog_error_action`
     pub binlog_error_action: String,
-    /// `@@gtid_mode`
+    /// `@@gtid_mode`; on MariaDB, which always has GTIDs, empty.
     pub gtid_mode: String,
-    /// `@@gtid_executed`
+    /// `@@gtid_executed`; empty on MariaDB.
     pub executed: GtidSet,
-    /// `@@gtid_purged`
+    /// `@@gtid_purged`; empty on MariaDB.
     pub purged: GtidSet,
+    /// The GTIDs of a MariaDB; none on MySQL.
+    pub mariadb: Option<MariadbGtids>,
     /// End of the log.
     pub end: FilePosition,
     /// `Binlog_Do_DB` of the status: schemas that are logged, if limited.
@@ -60,11 +68,21 @@ const VARIABLES: &str = "SELECT @@version, @@server_uuid, @@server_id, @@log_bin
      @@global.gtid_purged";
 
 impl Server {
-    /// Asks the server. Needs REPLICATION CLIENT for the log status.
+    /// Asks the server. Needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR) for the log status.
     ///
     /// # Errors
-    /// `SourcePrivilege`, `SourceLost`, `SourceSettings` when the binary log is off.
+    /// `SourcePrivilege`, `SourceLost`.
     pub async fn read(conn: &mut Conn) -> Result<Self> {
+        let version: Row = first(conn, "SELECT @@version").await?;
+        let version = version.get::<Option<String>, _>(0).flatten().unwrap_or_default();
+        if version.contains("MariaDB") {
+            mariadb::read(conn, version).await
+        } else {
+            Self::read_mysql(conn, version).await
+        }
+    }
+
+    async fn read_mysql(conn: &mut Conn, version: String) -> Result<Self> {
         let row: Row = first(conn, VARIABLES).await?;
         let text = |i: usize| row.get::<Option<String>, _>(i).flatten().unwrap_or_default();
         let number = |i: usize| row.get::<Option<u32>, _>(i).flatten().unwrap_or_default();
@@ -76,8 +94,10 @@ impl Server {
             conn.query_first("SHOW REPLICA STATUS").await.map_err(|e| connect::classify(&e, "SHOW REPLICA STATUS"))?;
         let is_replica = replicates.is_some();
         let status = if log_bin { status(conn).await? } else { Status::default() };
+        let gtid_mode = text(9);
         Ok(Self {
-            version: text(0),
+            version,
+            mode: if gtid_mode.eq_ignore_ascii_case("ON") { PositionMode::Gtid } else { PositionMode::File },
             uuid: text(1),
             id: number(2),
             log_bin,
@@ -87,9 +107,10 @@ impl Server {
             is_replica,
             log_replica_updates: number(7) == 1,
             binlog_error_action: text(8),
-            gtid_mode: text(9),
+            gtid_mode,
             executed: set(10)?,
             purged: set(11)?,
+            mariadb: None,
             end: FilePosition { file: status.file.as_str().into(), offset: status.offset },
             do_db: status.do_db,
             ignore_db: status.ignore_db,
@@ -97,9 +118,18 @@ impl Server {
         })
     }
 
-    /// How positions are kept on this server.
-    pub fn mode(&self) -> PositionMode {
-        if self.gtid_mode.eq_ignore_ascii_case("ON") { PositionMode::Gtid } else { PositionMode::File }
+    /// Whose server it is.
+    pub fn flavour(&self) -> Flavour {
+        if self.mariadb.is_some() { Flavour::Mariadb } else { Flavour::Mysql }
+    }
+
+    /// Whether the server has executed a transaction, as far as its GTIDs tell.
+    pub fn has_executed(&self, gtid: &Gtid) -> bool {
+        match (gtid, &self.mariadb) {
+            (Gtid::Mysql(gtid), None) => self.executed.contains(gtid),
+            (Gtid::Mariadb(gtid), Some(mariadb)) => mariadb.state.has_passed(*gtid),
+            _ => false,
+        }
     }
 }
 

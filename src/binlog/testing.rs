@@ -78,6 +78,7 @@ pub(crate) fn fingerprint(number: u64) -> Fingerprint {
         size: 31,
         crc32: 42,
         gtid: Some(format!("{UUID}:{number}").parse().unwrap()),
+        previous: None,
     }
 }
 

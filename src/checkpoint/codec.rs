@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Checkpoint, CheckpointId, Counters, Owner, SourceIdentity};
 use crate::binlog::event::Fingerprint;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, GtidSet};
+use crate::position::{FilePosition, Flavour, GtidState};
 
 /// The format that this binary writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -82,9 +82,12 @@ pub fn decode(bytes: &[u8]) -> Result<(Checkpoint, CheckpointId)> {
     let stored: Stored = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
     let executed = stored
         .executed
-        .map(|text| text.parse::<GtidSet>())
+        .map(|text| match stored.source.flavour {
+            Flavour::Mysql => text.parse().map(GtidState::Mysql),
+            Flavour::Mariadb => text.parse().map(GtidState::Mariadb),
+        })
         .transpose()
-        .map_err(|e| damaged(format!("executed GTID set: {e}")))?;
+        .map_err(|e| damaged(format!("executed GTIDs: {e}")))?;
     let id = CheckpointId { sequence: stored.sequence, crc32: crc32fast::hash(bytes) };
     let checkpoint = Checkpoint {
         relay: stored.relay,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::position::Gtid;
+use crate::position::{Flavour, Gtid};
 
 fn owner(instance: &str) -> Owner {
     Owner { instance: instance.into(), host: "db-relay-1".into(), pid: 4711, incarnation: 2, started_at: 1_700_000_000 }
@@ -20,6 +20,7 @@ pub(super) fn fingerprint(start: u64, gtid_text: &str) -> Fingerprint {
         size: 31,
         crc32: 0x5fb4_928f,
         gtid: Some(gtid(gtid_text)),
+        previous: None,
     }
 }
 
@@ -32,7 +33,7 @@ pub(super) fn checkpoint() -> Checkpoint {
         previous: 3_405_691_582,
         cluster_id: "5L6g3nShT-eMCtK--X86sw".into(),
         source: SourceIdentity {
-            flavour: "mysql".into(),
+            flavour: Flavour::Mysql,
             server_uuid: "37c4df8a-e6bc-11f1-b392-02fc00000001".into(),
             server_version: "9.7.4".into(),
         },
@@ -51,7 +52,7 @@ fn delta(from: u64, to: u64, gtids: &str) -> CheckpointDelta {
     CheckpointDelta {
         from,
         to,
-        gtids: gtids.parse().unwrap(),
+        gtids: Some(gtids.parse().unwrap()),
         end: FilePosition { file: "mysql-bin.000032".into(), offset: 200 },
         terminator: fingerprint(169, "37c4df8a-e6bc-11f1-b392-02fc00000001:10"),
         committed_at_us: 1_700_000_002_000_000,
@@ -112,7 +113,7 @@ fn i2_steps_join_only_end_to_end() {
     let mut step = delta(12, 15, "37c4df8a-e6bc-11f1-b392-02fc00000001:8");
     step.join(delta(15, 16, "37c4df8a-e6bc-11f1-b392-02fc00000001:10")).unwrap();
     assert_eq!((step.from, step.to, step.records), (12, 16, 10));
-    assert_eq!(step.gtids.to_string(), "37c4df8a-e6bc-11f1-b392-02fc00000001:8:10");
+    assert_eq!(step.gtids.as_ref().unwrap().to_string(), "37c4df8a-e6bc-11f1-b392-02fc00000001:8:10");
     assert_eq!(step.join(delta(17, 18, "")).unwrap_err().code(), Code::Internal);
 }
 
@@ -135,4 +136,21 @@ proptest::proptest! {
     fn decoding_never_panics(bytes: Vec<u8>) {
         let _ = codec::decode(&bytes);
     }
+}
+
+#[test]
+fn a_mariadb_checkpoint_keeps_positions_of_domains() {
+    let mut mariadb = checkpoint();
+    mariadb.source =
+        SourceIdentity { flavour: Flavour::Mariadb, server_uuid: "server_id 1".into(), server_version: "10.11".into() };
+    for executed in ["", "0-1-5,7-2-9"] {
+        mariadb.executed = Some(GtidState::Mariadb(executed.parse().unwrap()));
+        mariadb.terminator = Some(Fingerprint { previous: Some(gtid("0-2-4")), ..fingerprint(4, "0-1-5") });
+        let (bytes, _) = codec::encode(&mariadb).unwrap();
+        assert_eq!(codec::decode(&bytes).unwrap().0, mariadb);
+    }
+    let step = CheckpointDelta { gtids: Some("7-1-1,9-1-1".parse().unwrap()), ..delta(12, 14, "0-1-1") };
+    let id = CheckpointId { sequence: 41, crc32: 7 };
+    assert_eq!(mariadb.advance(&id, &step).unwrap().executed.unwrap().to_string(), "0-1-5,7-1-1,9-1-1");
+    assert!(mariadb.advance(&id, &delta(12, 14, "37c4df8a-e6bc-11f1-b392-02fc00000001:1")).is_err());
 }

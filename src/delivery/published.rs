@@ -13,7 +13,7 @@ use crate::binlog::server::Server;
 use crate::config::{Config, TopicPart, TopicTemplate};
 use crate::error::{Code, Error, Result};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
-use crate::position::{Gtid, GtidSet, PositionMode};
+use crate::position::{Gtid, PositionMode};
 use crate::record::headers::SOURCE;
 use crate::telemetry::Metrics;
 
@@ -30,7 +30,7 @@ pub async fn ensure_none(config: &Config, server: &Server, metrics: Arc<Metrics>
         templates: config.outboxes.iter().map(|outbox| outbox.topic.clone()).collect(),
         checkpoint_topic: config.kafka.checkpoint_topic.clone(),
         relay: config.name.clone(),
-        executed: (server.mode() == PositionMode::Gtid).then(|| server.executed.clone()),
+        server: server.clone(),
         metrics,
     };
     kafka::blocking(move || scan.ensure_none()).await
@@ -41,8 +41,7 @@ struct Scan {
     templates: Vec<TopicTemplate>,
     checkpoint_topic: String,
     relay: String,
-    /// Executed GTID set of the source, in GTID mode.
-    executed: Option<GtidSet>,
+    server: Server,
     metrics: Arc<Metrics>,
 }
 
@@ -96,11 +95,10 @@ impl Scan {
     fn ensure_foreign(&self, record: &BorrowedMessage<'_>) -> Result<()> {
         let Some(source) = source_header(record) else { return Ok(()) };
         let position = source.rsplit_once('#').map_or(source.as_str(), |(position, _)| position);
-        let ours = match (&self.executed, position.parse::<Gtid>()) {
-            (Some(executed), Ok(gtid)) => executed.contains(&gtid),
+        let ours = match position.parse::<Gtid>() {
+            Ok(gtid) => self.server.has_executed(&gtid),
             // A file position says nothing about which server wrote it: caution.
-            (None, Err(_)) => true,
-            _ => false,
+            Err(_) => self.server.mode == PositionMode::File,
         };
         if !ours {
             return Ok(());

@@ -1,4 +1,4 @@
-//! One GTID: `uuid:[tag:]number` (MySQL manual, "GTID Format and Storage"; tags since 8.3, WL#15294).
+//! One GTID of MySQL: `uuid:[tag:]number` (manual, "GTID Format and Storage"; tags since 8.3, WL#15294).
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,9 +21,9 @@ pub struct Sid {
     pub tag: Option<Tag>,
 }
 
-/// A global transaction identifier.
+/// A global transaction identifier of MySQL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Gtid {
+pub struct MysqlGtid {
     /// Who committed it first.
     pub sid: Sid,
     /// Its number there, from 1 to 2^63 - 2.
@@ -77,7 +77,7 @@ impl FromStr for Sid {
     }
 }
 
-impl FromStr for Gtid {
+impl FromStr for MysqlGtid {
     type Err = ParseGtidError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -116,7 +116,7 @@ impl fmt::Display for Sid {
     }
 }
 
-impl fmt::Display for Gtid {
+impl fmt::Display for MysqlGtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.sid, self.number)
     }
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn shows_what_it_parsed() {
         for text in [format!("{UUID}:1"), format!("{UUID}:9223372036854775806"), format!("{UUID}:_t4g:23")] {
-            assert_eq!(text.parse::<Gtid>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<MysqlGtid>().unwrap().to_string(), text);
         }
-        let spaced: Gtid = " 3E11FA47-71CA-11E1-9E33-C80AA9429562 : Tag :\n7".parse().unwrap();
+        let spaced: MysqlGtid = " 3E11FA47-71CA-11E1-9E33-C80AA9429562 : Tag :\n7".parse().unwrap();
         assert_eq!(spaced.to_string(), format!("{UUID}:tag:7"));
     }
 
@@ -146,7 +146,7 @@ mod tests {
                 ["-1", "+1", "1x", "1-2", "4tag:1", ":1", "a-b:1", "é:1", "a:b:1"].map(|end| format!("{UUID}:{end}")),
             );
         for text in wrong {
-            assert!(text.parse::<Gtid>().is_err(), "{text:?}");
+            assert!(text.parse::<MysqlGtid>().is_err(), "{text:?}");
         }
         assert!("a".repeat(32).parse::<Tag>().is_ok());
         assert!("a".repeat(33).parse::<Tag>().is_err());

@@ -1,8 +1,8 @@
-//! Exact GTID-set algebra: intervals with holes and tags, never collapsed to a maximum.
+//! MySQL: exact GTID-set algebra: intervals with holes and tags, never collapsed to a maximum.
 //!
 //! The text form is MySQL's (manual, "GTID Format and Storage", section "GTID Sets").
 
-use super::{Gtid, Sid};
+use super::{MysqlGtid, Sid};
 use std::collections::BTreeMap;
 
 mod intervals;
@@ -37,7 +37,7 @@ impl GtidSet {
     }
 
     /// Adds one GTID. Constant time for the next number of its source, which is nearly every call.
-    pub fn insert(&mut self, gtid: &Gtid) {
+    pub fn insert(&mut self, gtid: &MysqlGtid) {
         self.insert_interval(&gtid.sid, Interval { first: gtid.number, last: gtid.number });
     }
 
@@ -53,7 +53,7 @@ impl GtidSet {
     }
 
     /// Takes one GTID out; whether it was there.
-    pub fn remove(&mut self, gtid: &Gtid) -> bool {
+    pub fn remove(&mut self, gtid: &MysqlGtid) -> bool {
         let Some(present) = self.sids.get_mut(&gtid.sid) else { return false };
         let removed = intervals::remove(present, gtid.number);
         if present.is_empty() {
@@ -63,7 +63,7 @@ impl GtidSet {
     }
 
     /// Whether the GTID is in the set.
-    pub fn contains(&self, gtid: &Gtid) -> bool {
+    pub fn contains(&self, gtid: &MysqlGtid) -> bool {
         intervals::contains(self.of(&gtid.sid), gtid.number)
     }
 
@@ -124,8 +124,8 @@ impl GtidSet {
     }
 }
 
-impl Extend<Gtid> for GtidSet {
-    fn extend<I: IntoIterator<Item = Gtid>>(&mut self, gtids: I) {
+impl Extend<MysqlGtid> for GtidSet {
+    fn extend<I: IntoIterator<Item = MysqlGtid>>(&mut self, gtids: I) {
         gtids.into_iter().for_each(|gtid| self.insert(&gtid));
     }
 }

@@ -19,10 +19,11 @@ use crate::channel::Sender;
 use crate::checkpoint::Checkpoint;
 use crate::config::OutboxConfig;
 use crate::delivery::topics::Catalog;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::outbox::transaction::Observer;
 use crate::outbox::{SourceTransaction, Tables, Transactions};
+use crate::position::MixedGtids;
 use crate::record::{MapError, Mapper};
 use crate::telemetry::metrics::TableMetrics;
 use crate::telemetry::status::time_of;
@@ -180,8 +181,8 @@ impl Reader {
             false => self.metrics.source_transactions_plain.inc(),
         }
         self.status.event(time_of(transaction.committed_at_us));
-        self.batcher.add(&transaction);
-        Ok(())
+        let mixed = |e: MixedGtids| Error::new(Code::Internal, "a batch").caused_by(e);
+        self.batcher.add(&transaction).map_err(mixed)
     }
 
     fn map_rows(&mut self, transaction: &SourceTransaction) -> Result<(), MapError> {

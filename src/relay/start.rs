@@ -226,7 +226,7 @@ impl Beginning<'_> {
         let reason = if resumed { "checkpoint" } else { "first start" };
         self.relay.status.resumed(reason);
         tracing::info!(
-            reason, position = %checkpoint.position, mode = server.mode().as_str(), server = server.uuid,
+            reason, position = %checkpoint.position, mode = server.mode.as_str(), server = server.uuid,
             version = server.version, sequence = checkpoint.sequence, "streaming begins"
         );
     }
@@ -237,7 +237,7 @@ impl Beginning<'_> {
             host: format!("{}:{}", source.host, source.port),
             version: server.version.clone(),
             server_uuid: server.uuid.clone(),
-            mode: server.mode(),
+            mode: server.mode,
         }
     }
 
@@ -254,7 +254,7 @@ impl Beginning<'_> {
 
 fn identity(server: &Server) -> SourceIdentity {
     SourceIdentity {
-        flavour: "mysql".to_owned(),
+        flavour: server.flavour(),
         server_uuid: server.uuid.clone(),
         server_version: server.version.clone(),
     }

@@ -1,12 +1,14 @@
 use super::*;
 use crate::binlog::event::GroupEnd;
-use crate::binlog::server::LogFile;
+use crate::binlog::server::{LogFile, MariadbGtids};
 use crate::binlog::testing::{FILE, UUID, at, fingerprint, group_start, terminator};
 
 fn server(gtid_mode: &str, executed: &str, purged: &str) -> Server {
     let log = |name: &str, size| LogFile { name: name.into(), size };
     Server {
         version: "9.7.4".into(),
+        mode: if gtid_mode == "ON" { PositionMode::Gtid } else { PositionMode::File },
+        mariadb: None,
         uuid: UUID.into(),
         id: 1,
         log_bin: true,
@@ -33,6 +35,7 @@ fn gtid_server(executed: &str, purged: &str) -> Server {
 
 fn processed(executed: Option<&str>, last: Option<u64>) -> Processed {
     Processed {
+        flavour: Flavour::Mysql,
         server_uuid: UUID.into(),
         position: at(last.map_or(4, |n| 100 * n + 100)),
         executed: executed.map(|range| format!("{UUID}:{range}").parse().unwrap()),
@@ -40,7 +43,7 @@ fn processed(executed: Option<&str>, last: Option<u64>) -> Processed {
     }
 }
 
-fn gtids(range: &str) -> GtidSet {
+fn gtids(range: &str) -> GtidState {
     format!("{UUID}:{range}").parse().unwrap()
 }
 
@@ -157,4 +160,49 @@ fn any_difference_in_the_terminator_is_another_history() {
     }
     let other_group = Rewind { expected: fingerprint(9) }.check(&group_start(10)).unwrap_err();
     assert_eq!(other_group.code(), Code::HistoryChanged);
+}
+
+/// A MariaDB with these GTIDs in its log and gone from it.
+fn mariadb(state: &str, purged: &str) -> Server {
+    let gtids = MariadbGtids { state: state.parse().unwrap(), purged: purged.parse().unwrap() };
+    Server { mariadb: Some(gtids), mode: PositionMode::Gtid, uuid: "server_id 1".into(), ..server("", "", "") }
+}
+
+fn on_mariadb(executed: &str, last: &str, previous: Option<&str>) -> Processed {
+    let gtid = |text: &str| text.parse::<Gtid>().unwrap();
+    Processed {
+        flavour: Flavour::Mariadb,
+        server_uuid: "server_id 1".into(),
+        executed: Some(executed.parse().unwrap()),
+        terminator: Some(Fingerprint { gtid: Some(gtid(last)), previous: previous.map(gtid), ..fingerprint(9) }),
+        ..processed(None, None)
+    }
+}
+
+#[test]
+fn on_mariadb_the_domain_of_the_last_group_is_rewound_by_one() {
+    let from = |text: &str| DumpFrom::Gtid(GtidState::Mariadb(text.parse().unwrap()));
+    let resume = |processed: &Processed, purged| resume(processed, &mariadb("0-1-20,7-2-9", purged));
+    let resumed = resume(&on_mariadb("0-1-9,7-2-3", "0-1-9", Some("0-2-8")), "").unwrap();
+    assert_eq!(resumed.from, from("0-2-8,7-2-3"));
+    assert!(resumed.rewind.is_some());
+    // The first group of its domain.
+    let resumed = resume(&on_mariadb("0-1-9,7-2-1", "7-2-1", None), "0-1-4").unwrap();
+    assert_eq!(resumed.from, from("0-1-9"));
+    // It is gone, but nothing behind it is.
+    let resumed = resume(&on_mariadb("0-1-9,7-2-3", "0-1-9", Some("0-1-8")), "0-1-9").unwrap();
+    assert_eq!(resumed, Resume { from: from("0-1-9,7-2-3"), rewind: None });
+    let code = |processed: &Processed, purged| resume(processed, purged).unwrap_err().code();
+    assert_eq!(code(&on_mariadb("0-1-9", "0-1-9", None), "0-1-10"), Code::PositionPurged);
+    assert_eq!(code(&on_mariadb("0-1-21", "0-1-21", None), ""), Code::CheckpointAhead);
+    assert_eq!(code(&on_mariadb("0-3-9", "0-3-9", None), ""), Code::CheckpointAhead);
+}
+
+#[test]
+fn a_checkpoint_of_the_other_product_is_refused_by_name() {
+    let refused = resume(&processed(Some("1-9"), Some(9)), &mariadb("0-1-20", "")).unwrap_err();
+    assert_eq!(refused.code(), Code::OtherServer);
+    assert!(refused.chain().contains("belongs to a MySQL server"), "{}", refused.chain());
+    let refused = resume(&on_mariadb("0-1-9", "0-1-9", None), &gtid_server("1-20", "")).unwrap_err();
+    assert!(refused.chain().contains("belongs to a MariaDB server"), "{}", refused.chain());
 }

@@ -57,6 +57,7 @@ impl Cursor {
             size: header.event_size(),
             crc32,
             gtid: None,
+            previous: None,
         })
     }
 

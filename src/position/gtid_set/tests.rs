@@ -27,7 +27,7 @@ fn model(set: &GtidSet) -> Model {
 
 fn of_model(model: &Model) -> GtidSet {
     let mut set = GtidSet::new();
-    set.extend(model.iter().map(|(sid, number)| Gtid { sid: sid.clone(), number: *number }));
+    set.extend(model.iter().map(|(sid, number)| MysqlGtid { sid: sid.clone(), number: *number }));
     set
 }
 
@@ -58,7 +58,7 @@ proptest! {
                 set.insert_interval(&sid, Interval { first, last: first + more });
                 expected.extend((first..=first + more).map(|number| (sid.clone(), number)));
             } else {
-                let gtid = Gtid { sid: sid.clone(), number: first };
+                let gtid = MysqlGtid { sid: sid.clone(), number: first };
                 prop_assert_eq!(set.remove(&gtid), expected.remove(&(sid, first)));
                 prop_assert!(!set.contains(&gtid));
             }
@@ -87,7 +87,7 @@ proptest! {
     fn membership_is_that_of_sets(members in models(), asked in sids(), number in 1..40_u64) {
         let set = of_model(&members);
         let expected = members.contains(&(asked.clone(), number));
-        prop_assert_eq!(set.contains(&Gtid { sid: asked, number }), expected);
+        prop_assert_eq!(set.contains(&MysqlGtid { sid: asked, number }), expected);
     }
 
     #[test]
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn parsing_never_panics(text in any::<String>(), near in "[0-9a-f:,_ \\-]{0,60}") {
         let _ = text.parse::<GtidSet>();
-        let _ = text.parse::<Gtid>();
+        let _ = text.parse::<MysqlGtid>();
         let _ = format!("00000000-0000-0000-0000-000000000001:{near}").parse::<GtidSet>();
         if let Ok(set) = format!("00000000-0000-0000-0000-000000000001:{near}").parse::<GtidSet>() {
             assert_normal(&set);
@@ -148,10 +148,10 @@ fn counts_without_overflow() {
     let mut all = GtidSet::new();
     all.insert_interval(&sid(1, None), Interval { first: 0, last: u64::MAX });
     all.insert_interval(&sid(2, None), Interval { first: 1, last: u64::MAX });
-    all.insert(&Gtid { sid: sid(1, None), number: u64::MAX });
+    all.insert(&MysqlGtid { sid: sid(1, None), number: u64::MAX });
     assert_eq!(all.count(), u64::MAX);
     assert!(all.subtract(&all).is_empty());
-    assert!(all.remove(&Gtid { sid: sid(1, None), number: u64::MAX }));
+    assert!(all.remove(&MysqlGtid { sid: sid(1, None), number: u64::MAX }));
 }
 
 #[test]

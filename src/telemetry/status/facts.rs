@@ -2,7 +2,7 @@
 
 use crate::config::DeliveryMode;
 use crate::error::Code;
-use crate::position::{FilePosition, GtidSet, PositionMode};
+use crate::position::{FilePosition, GtidState, PositionMode};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -59,5 +59,5 @@ pub struct CheckpointFacts {
     /// Up to where the source is delivered.
     pub position: Option<FilePosition>,
     /// What is delivered, in GTID mode.
-    pub executed: Option<GtidSet>,
+    pub executed: Option<GtidState>,
 }

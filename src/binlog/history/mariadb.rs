@@ -1,0 +1,59 @@
+//! Resuming on a MariaDB by GTID: a position names the last transaction of each domain, so the dump begins one group early
+//! by naming the transaction before the last one in that one's domain.
+
+use super::{DumpFrom, Processed, Resume, Rewind};
+use crate::binlog::server::{MariadbGtids, Server};
+use crate::error::{Code, Error, Result};
+use crate::position::{Gtid, GtidPosition, GtidState};
+
+pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Server) -> Result<Resume> {
+    let Some(gtids) = &server.mariadb else {
+        return Err(Error::new(Code::Internal, "a MariaDB without GTIDs"));
+    };
+    ensure_servable(executed, gtids)?;
+    let from = |position| DumpFrom::Gtid(GtidState::Mariadb(position));
+    let everything_new = Resume { from: from(executed.clone()), rewind: None };
+    let Some(expected) = &processed.terminator else { return Ok(everything_new) };
+    if processed.server_uuid != server.uuid {
+        tracing::warn!(
+            from = processed.server_uuid,
+            to = server.uuid,
+            "another server answers; its log contains the checkpoint's GTIDs, so the relay follows it"
+        );
+        return Ok(everything_new);
+    }
+    let Some(Gtid::Mariadb(last)) = &expected.gtid else {
+        return Err(Error::new(Code::CheckpointUnreadable, "the last group in the checkpoint has no GTID"));
+    };
+    let before = match &expected.previous {
+        Some(Gtid::Mariadb(gtid)) => Some(*gtid),
+        _ => None,
+    };
+    let requested = executed.with_domain_at(last.domain, before);
+    if !requested.needed_before(&gtids.purged).is_empty() {
+        tracing::warn!(gtid = %last, "the last processed group is purged: the source's history cannot be compared, \
+             the GTIDs show that nothing needed is gone");
+        return Ok(everything_new);
+    }
+    Ok(Resume { from: from(requested), rewind: Some(Rewind { expected: expected.clone() }) })
+}
+
+/// The server has written all of `position`, and still has what comes behind it.
+///
+/// # Errors
+/// `CheckpointAhead`, `PositionPurged`.
+pub(super) fn ensure_servable(position: &GtidPosition, gtids: &MariadbGtids) -> Result<()> {
+    let absent = position.absent_from(&gtids.state);
+    if !absent.is_empty() {
+        let state = &gtids.state;
+        return Err(Error::new(
+            Code::CheckpointAhead,
+            format!("processed but absent from this server: {absent}; its log has come to {state}"),
+        ));
+    }
+    let needed = position.needed_before(&gtids.purged);
+    if needed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::PositionPurged, format!("needed and purged: what follows {position} up to {needed}")))
+}

@@ -20,6 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             // What a checkpoint stores of the source: the terminator's fingerprint, and what history wants to know.
             "binlog::event",
             "binlog::history",
+            // Distributed transactions that were undecided there.
+            "binlog::xa",
             // The checkpoint's partition is chosen as any other key's is.
             "record::partition",
             "failpoint",

@@ -54,6 +54,7 @@ impl Batcher {
             gtids: None,
             end: transaction.end.clone(),
             terminator: transaction.fingerprint.clone(),
+            xa: Vec::new(),
             committed_at_us: transaction.committed_at_us,
             records,
         });
@@ -62,6 +63,9 @@ impl Batcher {
             (Some(gtids), Some(gtid)) => gtids.insert(gtid)?,
             (None, Some(gtid)) => delta.gtids = Some(GtidState::of(gtid)),
             (_, None) => {}
+        }
+        if let Some(step) = &transaction.xa {
+            step.clone().append(&mut delta.xa);
         }
         delta.end = transaction.end.clone();
         delta.terminator.clone_from(&transaction.fingerprint);

@@ -28,6 +28,7 @@ pub mod statement;
 pub mod stream;
 pub mod table;
 pub mod value;
+pub mod xa;
 
 #[cfg(test)]
 pub(crate) mod testing;

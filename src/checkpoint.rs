@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::binlog::event::Fingerprint;
 use crate::binlog::history::Processed;
+use crate::binlog::xa::{PreparedXa, XaStep};
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Flavour, GtidState, MixedGtids};
 
@@ -98,6 +99,8 @@ pub struct Checkpoint {
     pub executed: Option<GtidState>,
     /// Terminator of the last processed group.
     pub terminator: Option<Fingerprint>,
+    /// Distributed transactions prepared and undecided at this position, in the log's order.
+    pub xa_pending: Vec<PreparedXa>,
     /// Commit time of the last processed group on its origin, microseconds since the epoch.
     pub committed_at_us: i64,
     /// Totals.
@@ -128,6 +131,8 @@ pub struct CheckpointDelta {
     pub end: FilePosition,
     /// Terminator of its last group.
     pub terminator: Fingerprint,
+    /// Distributed transactions that its groups prepared or decided, in the log's order.
+    pub xa: Vec<XaStep>,
     /// Commit time of its last group on its origin, microseconds since the epoch.
     pub committed_at_us: i64,
     /// Records made from its groups.
@@ -147,7 +152,9 @@ impl CheckpointDelta {
             (None, Some(later)) => gtids = Some(later.clone()),
             (_, None) => {}
         }
-        *self = Self { from: self.from, gtids, records: self.records + next.records, ..next };
+        let mut xa = std::mem::take(&mut self.xa);
+        next.xa.into_iter().for_each(|step| step.append(&mut xa));
+        *self = Self { from: self.from, gtids, xa, records: self.records + next.records, ..next };
         Ok(())
     }
 }
@@ -167,9 +174,21 @@ impl Checkpoint {
         }
         next.position = delta.end.clone();
         next.terminator = Some(delta.terminator.clone());
+        delta.xa.iter().for_each(|step| next.take_xa(step));
         next.committed_at_us = delta.committed_at_us;
         next.counters = Counters { groups: delta.to, records: self.counters.records + delta.records };
         Ok(next)
+    }
+
+    fn take_xa(&mut self, step: &XaStep) {
+        let xid = match step {
+            XaStep::Prepared(prepared) => &prepared.xid,
+            XaStep::Decided(xid) => xid,
+        };
+        self.xa_pending.retain(|pending| pending.xid != *xid);
+        if let XaStep::Prepared(prepared) = step {
+            self.xa_pending.push(prepared.clone());
+        }
     }
 
     /// The same position under a new owner: says who is in charge from now on.
@@ -194,6 +213,7 @@ impl Checkpoint {
             position: self.position.clone(),
             executed: self.executed.clone(),
             terminator: self.terminator.clone(),
+            prepared: self.xa_pending.clone(),
         }
     }
 }

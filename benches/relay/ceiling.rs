@@ -191,7 +191,7 @@ impl Pipeline {
         Ok(Self {
             events,
             interpreter: Interpreter::new(filter, Contiguity::Gaps, FilePosition { file: "".into(), offset: 4 }),
-            transactions: Transactions::new(Arc::clone(&outboxes), usize::MAX),
+            transactions: Transactions::new(Arc::clone(&outboxes), usize::MAX, Vec::new()),
             tables: Tables::new(outboxes),
             mapper,
             batcher: Batcher::new(0),

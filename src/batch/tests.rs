@@ -11,6 +11,7 @@ fn transaction(number: u64) -> SourceTransaction {
         fingerprint,
         committed_at_us: i64::try_from(number).unwrap(),
         rows: Vec::new(),
+        xa: None,
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::RowsVersion;
 use super::table::TableMap;
+use super::xa::Xid;
 use crate::position::{FilePosition, Gtid};
 
 /// Index of an `[outbox.NAME]` in configuration order.
@@ -102,15 +103,19 @@ pub struct Terminator {
 }
 
 /// How an event group ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupEnd {
     /// XID, `COMMIT`, or XA one-phase commit.
     Commit,
     /// `ROLLBACK`: possible with mixed engines.
     Rollback,
-    /// XA PREPARE: the outcome stands in a later group.
-    Prepare,
-    /// A statement that is its own group: DDL, XA COMMIT, XA ROLLBACK.
+    /// `XA PREPARE`: the outcome stands in a later group.
+    Prepare(Xid),
+    /// `XA COMMIT`: decides an earlier group.
+    XaCommit(Xid),
+    /// `XA ROLLBACK`: decides an earlier group.
+    XaRollback(Xid),
+    /// A statement that is its own group, such as DDL.
     Standalone,
 }
 
@@ -151,18 +156,18 @@ impl Fingerprint {
 }
 
 /// A GTID as its text, which is how every tool prints it.
-mod gtid_text {
+pub(super) mod gtid_text {
     use super::Gtid;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(gtid: &Option<Gtid>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::binlog) fn serialize<S: Serializer>(gtid: &Option<Gtid>, serializer: S) -> Result<S::Ok, S::Error> {
         match gtid {
             Some(gtid) => serializer.collect_str(gtid),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gtid>, D::Error> {
+    pub(in crate::binlog) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gtid>, D::Error> {
         Option::<String>::deserialize(deserializer)?
             .map(|text| text.parse().map_err(|e| D::Error::custom(format!("GTID: {e}"))))
             .transpose()

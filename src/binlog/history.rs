@@ -6,13 +6,17 @@
 
 use std::sync::Arc;
 
-use super::event::{BinlogEvent, Fingerprint, GroupStart};
+use super::event::Fingerprint;
 use super::server::Server;
+use super::xa::PreparedXa;
 use crate::config::StartPosition;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Flavour, Gtid, GtidSet, GtidState, PositionMode};
 
 mod mariadb;
+mod rewind;
+
+pub use rewind::{Rewind, Rewound};
 
 /// Offset of the first event in a binlog file, behind the magic number.
 pub const FIRST_EVENT: u64 = 4;
@@ -30,6 +34,15 @@ pub struct Processed {
     pub executed: Option<GtidState>,
     /// Terminator of the last processed group; absent until the first one.
     pub terminator: Option<Fingerprint>,
+    /// Distributed transactions prepared and undecided there, in the log's order.
+    pub prepared: Vec<PreparedXa>,
+}
+
+impl Processed {
+    /// The prepared groups that are read again, for their rows.
+    fn held(&self) -> impl Iterator<Item = &PreparedXa> {
+        self.prepared.iter().filter(|prepared| prepared.rows)
+    }
 }
 
 /// What to ask the server for.
@@ -146,8 +159,16 @@ fn purged_by(server: &Server) -> GtidState {
 fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Result<Resume> {
     ensure_not_ahead(executed, server)?;
     ensure_not_purged(executed, server)?;
+    let mut requested = executed.clone();
+    for prepared in processed.held() {
+        let Some(Gtid::Mysql(gtid)) = &prepared.gtid else {
+            return Err(Error::new(Code::CheckpointUnreadable, format!("{prepared}: no GTID")));
+        };
+        ensure_kept(prepared, !server.purged.contains(gtid))?;
+        requested.remove(gtid);
+    }
     let from = |set: &GtidSet| DumpFrom::Gtid(GtidState::Mysql(set.clone()));
-    let everything_new = Resume { from: from(executed), rewind: None };
+    let everything_new = Resume { from: from(&requested), rewind: None };
     let Some(expected) = &processed.terminator else { return Ok(everything_new) };
     if processed.server_uuid != server.uuid {
         tracing::warn!(
@@ -165,9 +186,9 @@ fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Re
              the GTID sets show that nothing needed is gone");
         return Ok(everything_new);
     }
-    let mut requested = executed.clone();
     requested.remove(last);
-    Ok(Resume { from: from(&requested), rewind: Some(Rewind { expected: expected.clone() }) })
+    let rewind = Rewind::new(expected.clone(), processed.held().cloned().collect());
+    Ok(Resume { from: from(&requested), rewind: Some(rewind) })
 }
 
 fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
@@ -185,7 +206,13 @@ fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
     ensure_in_logs(&start, server)?;
     // The re-read begins at the terminator, behind the GTID event that `gtid_mode = ON_PERMISSIVE` writes.
     let expected = Fingerprint { gtid: None, previous: None, ..expected.clone() };
-    Ok(Resume { from: DumpFrom::File(start), rewind: Some(Rewind { expected }) })
+    for prepared in processed.held() {
+        ensure_kept(prepared, server.logs.iter().any(|log| log.name == *prepared.file))?;
+    }
+    // They are in the log's order, so the first one is the oldest.
+    let from = processed.held().next().map_or(start, PreparedXa::starts_at);
+    let rewind = Rewind::new(expected, processed.held().cloned().collect());
+    Ok(Resume { from: DumpFrom::File(from), rewind: Some(rewind) })
 }
 
 fn ensure_not_ahead(executed: &GtidSet, server: &Server) -> Result<()> {
@@ -207,6 +234,17 @@ fn ensure_not_purged(executed: &GtidSet, server: &Server) -> Result<()> {
     Err(Error::new(Code::PositionPurged, format!("needed and purged: {missing} ({} transactions)", missing.count())))
 }
 
+fn ensure_kept(prepared: &PreparedXa, kept: bool) -> Result<()> {
+    if kept {
+        return Ok(());
+    }
+    let what = format!("needed and purged: {prepared}; it was not decided when its log was purged");
+    Err(Error::new(Code::PositionPurged, what).with_fix(
+        "Restore that log or read from a replica that still has it. To see what is undecided: XA RECOVER CONVERT XID. \
+         To go on without the rows of that transaction, start over under a new `name`.",
+    ))
+}
+
 fn ensure_in_logs(position: &FilePosition, server: &Server) -> Result<()> {
     let Some(log) = server.logs.iter().find(|log| log.name == *position.file) else {
         let oldest = server.logs.first().map(|log| log.name.as_str()).unwrap_or("none");
@@ -222,81 +260,6 @@ fn ensure_in_logs(position: &FilePosition, server: &Server) -> Result<()> {
         Code::HistoryChanged,
         format!("source history changed: the checkpoint is at {position}, but that file has only {} bytes", log.size),
     ))
-}
-
-/// The comparison of the re-read group. Fed with every event until it is done; rows of that group are dropped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewind {
-    expected: Fingerprint,
-}
-
-/// What a [`Rewind`] makes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewound {
-    /// Still inside the re-read group: drop the event.
-    Dropped,
-    /// The terminator matched; the next event is new.
-    Verified,
-}
-
-impl Rewind {
-    /// Judges the next event.
-    ///
-    /// # Errors
-    /// `HistoryChanged` if the first group is not the expected one.
-    pub fn check(&self, event: &BinlogEvent) -> Result<Rewound> {
-        match event {
-            BinlogEvent::GroupStart(start) => self.check_start(start),
-            BinlogEvent::Terminator(terminator) if self.matches(&terminator.fingerprint) => Ok(Rewound::Verified),
-            BinlogEvent::Terminator(terminator) => Err(self.changed(&describe(&terminator.fingerprint))),
-            _ => Ok(Rewound::Dropped),
-        }
-    }
-
-    /// In a file beyond 4 GiB a dump by GTID leaves the high bits of an offset open: the header carries 32.
-    fn matches(&self, found: &Fingerprint) -> bool {
-        let low = |offset: u64| offset & u64::from(u32::MAX);
-        let same_place = low(found.start) == low(self.expected.start) && low(found.end) == low(self.expected.end);
-        let (start, end) = (self.expected.start, self.expected.end);
-        same_place && Fingerprint { start, end, ..found.clone() } == self.expected
-    }
-
-    /// Judges an error met before the comparison was done. A file position that is no event's start any more reads as
-    /// damage; in GTID mode every dump begins at an event.
-    pub fn explain(&self, error: Error) -> Error {
-        let unreadable = matches!(error.code(), Code::EventCorrupt | Code::EventUndecodable | Code::EventUnsupported);
-        if self.expected.gtid.is_none() && unreadable {
-            return self.changed("what is no event").caused_by(error.chain());
-        }
-        error
-    }
-
-    fn check_start(&self, start: &GroupStart) -> Result<Rewound> {
-        if start.gtid == self.expected.gtid {
-            return Ok(Rewound::Dropped);
-        }
-        let found = start.gtid.as_ref().map_or_else(|| "an anonymous group".to_owned(), ToString::to_string);
-        Err(self.changed(&format!("{found} at {}", start.start)))
-    }
-
-    fn changed(&self, found: &str) -> Error {
-        let expected = describe(&self.expected);
-        Error::new(Code::HistoryChanged, format!("source history changed: expected {expected}, found {found}"))
-    }
-}
-
-fn describe(fingerprint: &Fingerprint) -> String {
-    format!(
-        "{}:{} (type {}, {} bytes, time {}, server id {}, crc {:08x}, {})",
-        fingerprint.file,
-        fingerprint.start,
-        fingerprint.event_type,
-        fingerprint.size,
-        fingerprint.timestamp,
-        fingerprint.server_id,
-        fingerprint.crc32,
-        fingerprint.gtid.as_ref().map_or_else(|| "anonymous".to_owned(), |gtid| format!("GTID {gtid}")),
-    )
 }
 
 #[cfg(test)]

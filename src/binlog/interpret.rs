@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
 use super::rows::{RowsVersion, WriteRows};
 use super::statement::{self, Statement};
+use super::xa::XaPrepare;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Gtid, MysqlGtid, Sid, Tag};
 
@@ -112,10 +113,7 @@ impl Interpreter {
             Ok(EventType::ANONYMOUS_GTID_EVENT) => self.group_start(&event, &fingerprint, false),
             Ok(EventType::QUERY_EVENT) => self.query(&event, fingerprint),
             Ok(EventType::XID_EVENT) => self.terminate(GroupEnd::Commit, fingerprint),
-            Ok(EventType::XA_PREPARE_LOG_EVENT) => {
-                let one_phase = event.data().first().is_some_and(|flag| *flag != 0);
-                self.terminate(if one_phase { GroupEnd::Commit } else { GroupEnd::Prepare }, fingerprint)
-            }
+            Ok(EventType::XA_PREPARE_LOG_EVENT) => self.xa_prepare(&event, fingerprint),
             Ok(EventType::TABLE_MAP_EVENT) => self.table_map(&event),
             Ok(EventType::WRITE_ROWS_EVENT) => self.rows(event, RowsVersion::V2),
             Ok(EventType::WRITE_ROWS_EVENT_V1) => self.rows(event, RowsVersion::V1),
@@ -191,7 +189,11 @@ impl Interpreter {
             Statement::Rollback => self.terminate(GroupEnd::Rollback, fingerprint),
             Statement::Savepoint(name) => Ok(BinlogEvent::Savepoint(name)),
             Statement::RollbackTo(name) => Ok(BinlogEvent::RollbackTo(name)),
-            Statement::XaDecision => self.terminate(GroupEnd::Standalone, fingerprint),
+            Statement::XaCommit(Some(xid)) => self.terminate(GroupEnd::XaCommit(xid), fingerprint),
+            Statement::XaRollback(Some(xid)) => self.terminate(GroupEnd::XaRollback(xid), fingerprint),
+            Statement::XaCommit(None) | Statement::XaRollback(None) => {
+                Err(self.cursor.undecodable("XA statement", &"its id has an unknown form"))
+            }
             Statement::Other if self.in_transaction => Ok(self.logged_statement(&query)),
             Statement::CreateTable | Statement::Other => {
                 let touched = statement::table_statement(text, query.schema_raw(), self.tables.configured());
@@ -202,6 +204,12 @@ impl Interpreter {
                 Ok(end)
             }
         }
+    }
+
+    fn xa_prepare(&mut self, event: &Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
+        let prepare = XaPrepare::decode(event.data()).map_err(|e| self.cursor.undecodable("XA prepare event", &e))?;
+        let end = if prepare.one_phase { GroupEnd::Commit } else { GroupEnd::Prepare(prepare.xid) };
+        self.terminate(end, fingerprint)
     }
 
     /// A statement logged as text inside a transaction: harmless unless it may have written an outbox table.

@@ -3,6 +3,8 @@
 //! The server writes the control statements itself, in a fixed form (`BEGIN`, `COMMIT`, ``SAVEPOINT `name` ``, …); only
 //! those are taken apart. Other statements are searched for table names, with false alarms preferred to misses.
 
+use super::xa::Xid;
+
 /// A query event's role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
@@ -22,8 +24,10 @@ pub enum Statement {
     XaStart,
     /// `XA END`
     XaEnd,
-    /// `XA COMMIT` or `XA ROLLBACK`: a group of its own
-    XaDecision,
+    /// `XA COMMIT`, a group of its own; without an id if its form is not the server's
+    XaCommit(Option<Xid>),
+    /// `XA ROLLBACK`, likewise
+    XaRollback(Option<Xid>),
     /// `CREATE TABLE … SELECT` as one transaction: its rows follow as row events (WL#13355)
     CreateTable,
     /// Anything else
@@ -46,7 +50,8 @@ pub fn classify(text: &[u8]) -> Statement {
         b"XA" => match words.next_upper().as_slice() {
             b"START" | b"BEGIN" => Statement::XaStart,
             b"END" => Statement::XaEnd,
-            b"COMMIT" | b"ROLLBACK" => Statement::XaDecision,
+            b"COMMIT" => Statement::XaCommit(Xid::parse(words.rest())),
+            b"ROLLBACK" => Statement::XaRollback(Xid::parse(words.rest())),
             _ => Statement::Other,
         },
         _ => Statement::Other,
@@ -190,7 +195,11 @@ mod tests {
         assert_eq!(classify(b"ROLLBACK TO `savepoint`"), Statement::RollbackTo(b"savepoint".to_vec()));
         assert_eq!(classify(b"XA START X'61',X'',1"), Statement::XaStart);
         assert_eq!(classify(b"XA END X'61',X'',1"), Statement::XaEnd);
-        assert_eq!(classify(b"XA COMMIT X'61',X'',1"), Statement::XaDecision);
+        let xid = Xid::parse(b"X'61',X'',1");
+        assert!(xid.is_some());
+        assert_eq!(classify(b"XA COMMIT X'61',X'',1"), Statement::XaCommit(xid.clone()));
+        assert_eq!(classify(b"XA ROLLBACK X'61',X'',1"), Statement::XaRollback(xid));
+        assert_eq!(classify(b"XA COMMIT 'a'"), Statement::XaCommit(None));
         assert_eq!(classify(b"/* ApplicationName=x */ BEGIN"), Statement::Begin);
         assert_eq!(classify(b"BEGINNING"), Statement::Other);
         assert_eq!(classify(b"CREATE TABLE t (a INT)"), Statement::Other);

@@ -9,6 +9,7 @@ use super::Charset;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
 use super::rows::RowsVersion;
 use super::table::{Column, ColumnKind, Storage, TableMap};
+use super::xa::{PreparedXa, Xid};
 use crate::position::FilePosition;
 
 pub(crate) const FILE: &str = "mysql-bin.000001";
@@ -80,6 +81,22 @@ pub(crate) fn fingerprint(number: u64) -> Fingerprint {
         gtid: Some(format!("{UUID}:{number}").parse().unwrap()),
         previous: None,
     }
+}
+
+/// The group of that number, which prepared a distributed transaction.
+pub(crate) fn prepared(number: u64, rows: bool) -> PreparedXa {
+    PreparedXa {
+        xid: xid(number),
+        gtid: Some(format!("{UUID}:{number}").parse().unwrap()),
+        file: FILE.into(),
+        start: 100 * number,
+        end: 100 * number + 100,
+        rows,
+    }
+}
+
+pub(crate) fn xid(number: u64) -> Xid {
+    Xid::parse(format!("X'{number:02x}',X'',1").as_bytes()).unwrap()
 }
 
 pub(crate) fn terminator(number: u64, end: GroupEnd) -> BinlogEvent {

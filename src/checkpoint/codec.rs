@@ -1,14 +1,18 @@
-//! The checkpoint's stored form: versioned JSON. A golden file per released version keeps it readable for good.
+//! The checkpoint's stored form: versioned JSON. A golden file per format keeps it readable for good.
+//!
+//! A record says the oldest format whose readers understand all of it, so that an older binary can take over whenever
+//! it would lose nothing, and refuses otherwise.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Checkpoint, CheckpointId, Counters, Owner, SourceIdentity};
 use crate::binlog::event::Fingerprint;
+use crate::binlog::xa::PreparedXa;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Flavour, GtidState};
 
-/// The format that this binary writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The newest format that this binary reads and writes. Format 2 added `xa_pending`.
+pub const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -27,6 +31,8 @@ struct Stored {
     executed: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     terminator: Option<Fingerprint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    xa_pending: Vec<PreparedXa>,
     committed_at_us: i64,
     counters: Counters,
     config: String,
@@ -44,7 +50,7 @@ struct Versioned {
 /// `Internal`: the types have no value that JSON cannot hold.
 pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, CheckpointId)> {
     let stored = Stored {
-        format: FORMAT,
+        format: if checkpoint.xa_pending.is_empty() { 1 } else { 2 },
         relay: checkpoint.relay.clone(),
         owner: checkpoint.owner.clone(),
         taken_over_from: checkpoint.taken_over_from.clone(),
@@ -56,6 +62,7 @@ pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, CheckpointId)> {
         offset: checkpoint.position.offset,
         executed: checkpoint.executed.as_ref().map(ToString::to_string),
         terminator: checkpoint.terminator.clone(),
+        xa_pending: checkpoint.xa_pending.clone(),
         committed_at_us: checkpoint.committed_at_us,
         counters: checkpoint.counters.clone(),
         config: checkpoint.config.clone(),
@@ -100,6 +107,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Checkpoint, CheckpointId)> {
         position: FilePosition { file: stored.file.as_str().into(), offset: stored.offset },
         executed,
         terminator: stored.terminator,
+        xa_pending: stored.xa_pending,
         committed_at_us: stored.committed_at_us,
         counters: stored.counters,
         config: stored.config,

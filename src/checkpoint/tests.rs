@@ -1,4 +1,5 @@
 use super::*;
+use crate::binlog::testing::{prepared, xid};
 use crate::position::{Flavour, Gtid};
 
 fn owner(instance: &str) -> Owner {
@@ -42,6 +43,7 @@ pub(super) fn checkpoint() -> Checkpoint {
             "37c4df8a-e6bc-11f1-b392-02fc00000001:1-7:9,37c4df8a-e6bc-11f1-b392-02fc00000001:blue:1-3".parse().unwrap(),
         ),
         terminator: Some(fingerprint(4_999_999_969, "37c4df8a-e6bc-11f1-b392-02fc00000001:9")),
+        xa_pending: Vec::new(),
         committed_at_us: 1_700_000_001_123_456,
         counters: Counters { groups: 12, records: 34 },
         config: "0123456789abcdef".into(),
@@ -55,6 +57,7 @@ fn delta(from: u64, to: u64, gtids: &str) -> CheckpointDelta {
         gtids: Some(gtids.parse().unwrap()),
         end: FilePosition { file: "mysql-bin.000032".into(), offset: 200 },
         terminator: fingerprint(169, "37c4df8a-e6bc-11f1-b392-02fc00000001:10"),
+        xa: Vec::new(),
         committed_at_us: 1_700_000_002_000_000,
         records: 5,
     }
@@ -71,6 +74,38 @@ fn format_1_stays_readable() {
     assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8_lossy(golden).trim_end());
 }
 
+/// With undecided distributed transactions: what a reader of format 1 would lose.
+fn pending() -> Checkpoint {
+    let mut gtid_less = prepared(4, false);
+    gtid_less.gtid = None;
+    Checkpoint { xa_pending: vec![prepared(3, true), gtid_less], ..checkpoint() }
+}
+
+#[test]
+fn format_2_stays_readable() {
+    let golden = include_bytes!("golden/format-2.json");
+    let (read, _) = codec::decode(golden).unwrap();
+    assert_eq!(read, pending());
+    let (written, _) = codec::encode(&read).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8_lossy(golden).trim_end());
+}
+
+#[test]
+fn steps_of_distributed_transactions_change_what_is_pending() {
+    let before = pending();
+    let (_, id) = codec::encode(&before).unwrap();
+    let mut step = delta(12, 15, "");
+    step.xa = vec![XaStep::Prepared(prepared(5, true)), XaStep::Decided(xid(3))];
+    let mut next = delta(15, 16, "");
+    next.xa = vec![XaStep::Decided(xid(5)), XaStep::Prepared(prepared(6, true))];
+    step.join(next).unwrap();
+    assert_eq!(step.xa, [XaStep::Decided(xid(3)), XaStep::Prepared(prepared(6, true))]);
+    let after = before.advance(&id, &step).unwrap();
+    let pending: Vec<_> = after.xa_pending.iter().map(|prepared| prepared.xid.clone()).collect();
+    assert_eq!(pending, [xid(4), xid(6)]);
+    assert_eq!(after.processed().prepared, after.xa_pending);
+}
+
 #[test]
 fn optional_parts_may_be_absent() {
     let mut bare = checkpoint();
@@ -81,9 +116,9 @@ fn optional_parts_may_be_absent() {
 
 #[test]
 fn a_newer_format_is_refused_and_damage_is_named() {
-    let newer = codec::decode(br#"{"format": 2, "whatever": true}"#).unwrap_err();
+    let newer = codec::decode(br#"{"format": 3, "whatever": true}"#).unwrap_err();
     assert_eq!(newer.code(), Code::CheckpointUnreadable);
-    assert!(newer.message().contains("format 2"), "{newer}");
+    assert!(newer.message().contains("format 3"), "{newer}");
     for damaged in [b"".as_slice(), b"{}", b"{\"format\":1}", b"\xff\xfe", b"{\"format\":1,"] {
         assert_eq!(codec::decode(damaged).unwrap_err().code(), Code::CheckpointUnreadable);
     }

@@ -1,11 +1,13 @@
 //! Event groups → committed source transactions.
 //!
 //! Rows are held undecoded until their group's terminator: `COMMIT` or XID hands them on, `ROLLBACK` drops them,
-//! `ROLLBACK TO` drops those behind its savepoint. Anything whose outcome cannot be known here stops the relay.
+//! `ROLLBACK TO` drops those behind its savepoint, `XA PREPARE` keeps them for the group that decides. Anything whose outcome cannot be known here stops the relay.
 
 use std::sync::Arc;
 
+use super::xa::{self, Undecided};
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
+use crate::binlog::xa::{PreparedXa, XaStep, Xid};
 use crate::config::{OnUpdate, OutboxConfig};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
@@ -24,8 +26,11 @@ pub struct SourceTransaction {
     pub fingerprint: Fingerprint,
     /// Commit time on the origin, microseconds since the epoch.
     pub committed_at_us: i64,
-    /// Row events of outbox tables, in log order; all committed.
+    /// Row events of outbox tables, in log order; all committed. Those of a distributed transaction come with the group
+    /// that commits it.
     pub rows: Vec<OutboxRows>,
+    /// What the group prepares or decides.
+    pub xa: Option<XaStep>,
 }
 
 /// An outbox row that was changed after its insert; counted per table.
@@ -44,6 +49,7 @@ pub struct Transactions {
     rows: Vec<OutboxRows>,
     held: usize,
     savepoints: Vec<(Vec<u8>, usize)>,
+    undecided: Undecided,
 }
 
 /// Names of savepoints have no case. The server also compares letters without their accents; two savepoints of one
@@ -55,10 +61,19 @@ fn is_same_savepoint(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
+fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::EventUndecodable, format!("{}: a statement ends a group with rows", start.start)))
+}
+
 impl Transactions {
-    /// `limit`: bytes of one source transaction's rows held at most.
-    pub fn new(outboxes: Arc<[OutboxConfig]>, limit: usize) -> Self {
-        Self { outboxes, limit, start: None, rows: Vec::new(), held: 0, savepoints: Vec::new() }
+    /// `limit`: bytes of rows held at most, those of undecided distributed transactions included. `prepared`: those that
+    /// the checkpoint names.
+    pub fn new(outboxes: Arc<[OutboxConfig]>, limit: usize, prepared: Vec<PreparedXa>) -> Self {
+        let undecided = Undecided::new(prepared);
+        Self { outboxes, limit, start: None, rows: Vec::new(), held: 0, savepoints: Vec::new(), undecided }
     }
 
     /// Applies one event; a decided group comes out at its terminator.
@@ -81,7 +96,7 @@ impl Transactions {
             }
             BinlogEvent::Savepoint(name) => self.savepoint(name),
             BinlogEvent::RollbackTo(name) => self.rollback_to(&name)?,
-            BinlogEvent::Terminator(terminator) => return self.terminate(terminator).map(Some),
+            BinlogEvent::Terminator(terminator) => return self.terminate(terminator),
             BinlogEvent::Begin
             | BinlogEvent::XaStart
             | BinlogEvent::Rotated
@@ -101,10 +116,15 @@ impl Transactions {
     fn hold(&mut self, rows: OutboxRows) -> Result<()> {
         failpoint::hit(if self.rows.is_empty() { "row_first" } else { "row_mid" })?;
         self.held += rows.event.data().len();
-        if self.held > self.limit {
+        if self.held + self.undecided.bytes() > self.limit {
+            let prepared = self.undecided.bytes();
             return Err(Error::new(
                 Code::SourceTransactionTooLarge,
-                format!("{}: outbox rows of one source transaction exceed {} bytes", rows.at, self.limit),
+                format!(
+                    "{}: outbox rows of one source transaction (with {prepared} bytes of undecided XA transactions) \
+                     exceed {} bytes",
+                    rows.at, self.limit
+                ),
             ));
         }
         self.rows.push(rows);
@@ -127,12 +147,12 @@ impl Transactions {
         let (_, rows) = self.savepoints[index];
         self.rows.truncate(rows);
         self.savepoints.truncate(index + 1);
-        self.held = self.rows.iter().map(|rows| rows.event.data().len()).sum();
+        self.held = xa::size(&self.rows);
         Ok(())
     }
 
-    fn terminate(&mut self, terminator: Terminator) -> Result<SourceTransaction> {
-        let started_at = self.started_at();
+    /// `None` for a prepared group that was read again: the checkpoint is past it.
+    fn terminate(&mut self, terminator: Terminator) -> Result<Option<SourceTransaction>> {
         let Terminator { end, fingerprint } = terminator;
         let Some(start) = self.start.take() else {
             return Err(Error::new(
@@ -140,41 +160,63 @@ impl Transactions {
                 format!("the event group that ends at {}:{} began before the start", fingerprint.file, fingerprint.end),
             ));
         };
-        let mut rows = std::mem::take(&mut self.rows);
+        let rows = std::mem::take(&mut self.rows);
+        self.held = 0;
+        let (mut committed, mut xa) = (Vec::new(), None);
         match end {
-            GroupEnd::Commit => {}
-            GroupEnd::Rollback => rows.clear(),
-            GroupEnd::Standalone if rows.is_empty() => {}
-            GroupEnd::Prepare if rows.is_empty() => {}
-            GroupEnd::Prepare => {
-                return Err(Error::new(
-                    Code::EventUnsupported,
-                    format!(
-                        "{started_at}: an XA transaction prepared outbox rows; their outcome comes later in the log"
-                    ),
-                )
-                .with_fix("write outbox rows in plain transactions, or in XA transactions committed in one phase"));
+            GroupEnd::Commit => committed = rows,
+            GroupEnd::Rollback => {}
+            GroupEnd::Prepare(xid) => {
+                let prepared = PreparedXa {
+                    xid,
+                    gtid: start.gtid.clone(),
+                    file: Arc::clone(&fingerprint.file),
+                    start: start.start.offset,
+                    end: fingerprint.end,
+                    rows: !rows.is_empty(),
+                };
+                if self.undecided.prepare(prepared.clone(), rows)? {
+                    return Ok(None);
+                }
+                xa = Some(XaStep::Prepared(prepared));
             }
-            GroupEnd::Standalone => {
-                return Err(Error::new(
-                    Code::EventUndecodable,
-                    format!("{started_at}: a statement ends a group with rows"),
-                ));
+            GroupEnd::XaCommit(xid) => {
+                ensure_no_rows(&rows, &start)?;
+                committed = self.decide(&xid, &start)?;
+                xa = Some(XaStep::Decided(xid));
             }
+            GroupEnd::XaRollback(xid) => {
+                ensure_no_rows(&rows, &start)?;
+                self.decide(&xid, &start)?;
+                xa = Some(XaStep::Decided(xid));
+            }
+            GroupEnd::Standalone => ensure_no_rows(&rows, &start)?,
         }
         let end = FilePosition { file: Arc::clone(&fingerprint.file), offset: fingerprint.end };
         let group = match &start.gtid {
             Some(gtid) => GroupPosition::Gtid(gtid.clone()),
             None => GroupPosition::File(end.clone()),
         };
-        Ok(SourceTransaction {
+        Ok(Some(SourceTransaction {
             group,
             gtid: start.gtid,
             end,
             fingerprint,
             committed_at_us: start.committed_at_us,
-            rows,
-        })
+            rows: committed,
+            xa,
+        }))
+    }
+
+    /// The rows of a distributed transaction that is decided now. None are known of one that was prepared before the
+    /// start position: they stand before it in the log.
+    fn decide(&mut self, xid: &Xid, start: &GroupStart) -> Result<Vec<OutboxRows>> {
+        let rows = self.undecided.decide(xid, &start.start)?;
+        if rows.is_none() {
+            tracing::warn!(%xid, at = %start.start, "decided XA transaction was prepared before the start position; \
+                 rows that it may hold stand before it too and are not published");
+        }
+        Ok(rows.unwrap_or_default())
     }
 
     fn ensure_change_allowed(&self, outbox: usize, change: RowChange, at: &FilePosition) -> Result<()> {

@@ -74,7 +74,7 @@ impl Reader {
             events: source.events,
             interpreter: source.interpreter,
             rewind: source.rewind,
-            transactions: Transactions::new(Arc::clone(&outboxes), limit),
+            transactions: Transactions::new(Arc::clone(&outboxes), limit, from.xa_pending.clone()),
             tables: Tables::new(Arc::clone(&outboxes)),
             counted: Counted(outboxes.iter().map(table).collect()),
             mapper: Mapper::new(outboxes)?,
@@ -136,14 +136,17 @@ impl Reader {
         self.metrics.source_events.inc(header.event_type_raw());
         self.metrics.source_bytes.add(u64::from(header.event_size()));
         let event = self.interpreter.interpret(raw)?;
-        if let Some(rewind) = &self.rewind {
+        if let Some(rewind) = &mut self.rewind {
             failpoint::hit("rewind_event_seen")?;
-            if rewind.check(&event)? == Rewound::Verified {
+            let Rewound { verified, held } = rewind.check(&event)?;
+            if verified {
                 tracing::info!(position = %self.interpreter.position(), "the source's history is the one of the checkpoint");
                 self.rewind = None;
                 self.status.streaming();
             }
-            return Ok(());
+            if !held {
+                return Ok(());
+            }
         }
         match &event {
             BinlogEvent::Rotated => self.progress_due = Instant::now(),

@@ -215,6 +215,7 @@ impl Beginning<'_> {
             position,
             executed,
             terminator: None,
+            xa_pending: Vec::new(),
             committed_at_us: 0,
             counters: Counters { groups: 0, records: 0 },
             config: config.fingerprint(),

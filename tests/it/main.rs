@@ -24,4 +24,5 @@ mod stops_rather_than_guesses;
 mod survives_broker_loss;
 mod survives_source_loss;
 mod survives_stray_commits;
+mod waits_for_xa_decisions;
 mod writes_what_debezium_writes;

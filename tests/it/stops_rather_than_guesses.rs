@@ -66,24 +66,6 @@ fn a_row_logged_without_a_configured_column_stops_it() {
 }
 
 #[test]
-fn prepared_distributed_transactions_stop_it_only_if_they_hold_outbox_rows() {
-    let outbox = outbox("stops_xa");
-    let poison = format!(
-        "CREATE TABLE other (n INT); \
-         XA START 'x1'; INSERT INTO other VALUES (1); XA END 'x1'; XA PREPARE 'x1'; XA COMMIT 'x1'; \
-         XA START 'x2'; INSERT INTO other VALUES (1); XA END 'x2'; XA PREPARE 'x2'; XA ROLLBACK 'x2'; \
-         XA START 'x3'; DELETE FROM outbox; INSERT INTO outbox VALUES ('one-phase', 'Other', '1', 'x', '{{}}'); XA END 'x3'; \
-         XA COMMIT 'x3' ONE PHASE; \
-         XA START 'x4'; INSERT INTO outbox VALUES {ROW}; XA END 'x4'; XA PREPARE 'x4'; XA COMMIT 'x4'"
-    );
-    let relay = outbox.stream();
-    outbox.insert("a", "Order", "1", "{}");
-    outbox.mysql.sql(&format!("USE stops_xa; {poison};")).unwrap();
-    stopped(relay).because("OBX-2303", 65, &["an XA transaction prepared outbox rows"], "committed in one phase");
-    assert_eq!(outbox.sorted_ids(), ["a", "one-phase"]);
-}
-
-#[test]
 fn an_illegal_topic_name_stops_it_until_the_template_needs_it_no_more() {
     let outbox = outbox("stops_topic");
     let poison = "INSERT INTO outbox VALUES ('m', 'no topic', '1', 'x', '{}')";

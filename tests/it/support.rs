@@ -45,6 +45,16 @@ impl<'a> Outbox<'a> {
         Self { mysql, kafka, instance: Instance::new(name, mysql.port(), &kafka.bootstrap()) }
     }
 
+    /// The outbox of this instance, which exists already.
+    pub(crate) fn of(instance: Instance, mysql: &'a Mysql, kafka: &'a Kafka) -> Self {
+        Self { mysql, kafka, instance }
+    }
+
+    /// The instance alone, so that its server can be restarted.
+    pub(crate) fn into_instance(self) -> Instance {
+        self.instance
+    }
+
     /// DDL of an outbox table as Debezium's documentation has it.
     pub(crate) fn table(schema: &str, table: &str) -> String {
         format!(

@@ -35,7 +35,7 @@ pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Se
              the GTIDs show that nothing needed is gone");
         return Ok(everything_new);
     }
-    Ok(Resume { from: from(requested), rewind: Some(Rewind { expected: expected.clone() }) })
+    Ok(Resume { from: from(requested), rewind: Some(Rewind::new(expected.clone(), Vec::new())) })
 }
 
 /// The server has written all of `position`, and still has what comes behind it.

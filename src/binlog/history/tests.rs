@@ -1,7 +1,6 @@
 use super::*;
-use crate::binlog::event::GroupEnd;
 use crate::binlog::server::{LogFile, MariadbGtids};
-use crate::binlog::testing::{FILE, UUID, at, fingerprint, group_start, terminator};
+use crate::binlog::testing::{FILE, UUID, at, fingerprint, prepared};
 
 fn server(gtid_mode: &str, executed: &str, purged: &str) -> Server {
     let log = |name: &str, size| LogFile { name: name.into(), size };
@@ -40,6 +39,7 @@ fn processed(executed: Option<&str>, last: Option<u64>) -> Processed {
         position: at(last.map_or(4, |n| 100 * n + 100)),
         executed: executed.map(|range| format!("{UUID}:{range}").parse().unwrap()),
         terminator: last.map(fingerprint),
+        prepared: Vec::new(),
     }
 }
 
@@ -132,34 +132,26 @@ fn first_starts() {
 }
 
 #[test]
-fn the_rewound_group_is_dropped_and_verified() {
-    let rewind = Rewind { expected: fingerprint(9) };
-    for event in [BinlogEvent::Passed, group_start(9), BinlogEvent::Begin, BinlogEvent::Heartbeat] {
-        assert_eq!(rewind.check(&event).unwrap(), Rewound::Dropped);
-    }
-    assert_eq!(rewind.check(&terminator(9, GroupEnd::Commit)).unwrap(), Rewound::Verified);
-}
+fn groups_prepared_and_undecided_are_asked_for_again() {
+    let mut gtid = processed(Some("1-9"), Some(9));
+    gtid.prepared = vec![prepared(3, true), prepared(4, false), prepared(9, true)];
+    let resumed = resume(&gtid, &gtid_server("1-20", "1-2")).unwrap();
+    assert_eq!(resumed.from, DumpFrom::Gtid(gtids("1-2:4-8")));
+    let elsewhere = Processed { server_uuid: "00000000-0000-0000-0000-000000000009".into(), ..gtid.clone() };
+    let resumed = resume(&elsewhere, &gtid_server("1-20", "1-2")).unwrap();
+    assert_eq!(resumed, Resume { from: DumpFrom::Gtid(gtids("1-2:4-8")), rewind: None });
 
-#[test]
-fn any_difference_in_the_terminator_is_another_history() {
-    let differences: [fn(&mut Fingerprint); 8] = [
-        |f| f.file = "mysql-bin.000002".into(),
-        |f| f.start += 1,
-        |f| f.end += 1,
-        |f| f.event_type = 2,
-        |f| f.timestamp += 1,
-        |f| f.server_id += 1,
-        |f| f.size += 1,
-        |f| f.crc32 ^= 1,
-    ];
-    for change in differences {
-        let mut expected = fingerprint(9);
-        change(&mut expected);
-        let refused = Rewind { expected }.check(&terminator(9, GroupEnd::Commit)).unwrap_err();
-        assert_eq!(refused.code(), Code::HistoryChanged);
-    }
-    let other_group = Rewind { expected: fingerprint(9) }.check(&group_start(10)).unwrap_err();
-    assert_eq!(other_group.code(), Code::HistoryChanged);
+    let file = Processed { executed: None, ..gtid.clone() };
+    assert_eq!(resume(&file, &server("OFF", "", "")).unwrap().from, DumpFrom::File(at(300)));
+
+    let purged = resume(&gtid, &gtid_server("1-20", "1-3")).unwrap_err();
+    assert_eq!(purged.code(), Code::PositionPurged);
+    assert!(purged.message().contains("X'03',X'',1") && purged.message().contains(":3)"), "{purged}");
+    let mut gone = file;
+    gone.prepared[0].file = "mysql-bin.000000".into();
+    assert_eq!(resume(&gone, &server("OFF", "", "")).unwrap_err().code(), Code::PositionPurged);
+    gone.prepared[0].rows = false;
+    assert!(resume(&gone, &server("OFF", "", "")).is_ok());
 }
 
 /// A MariaDB with these GTIDs in its log and gone from it.

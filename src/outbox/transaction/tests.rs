@@ -1,6 +1,6 @@
 use super::*;
 use crate::binlog::event::OutboxId;
-use crate::binlog::testing::{at, group_start, inserted, terminator};
+use crate::binlog::testing::{at, group_start, inserted, prepared, terminator, xid};
 use crate::config::{OnUpdate, OutboxConfig, TopicPart, TopicTemplate};
 
 fn outbox(on_update: OnUpdate) -> OutboxConfig {
@@ -31,7 +31,7 @@ impl Observer for Seen {
 }
 
 fn machine() -> Transactions {
-    Transactions::new([outbox(OnUpdate::Stop)].into(), 1000)
+    Transactions::new([outbox(OnUpdate::Stop)].into(), 1000, Vec::new())
 }
 
 /// Feeds events; answers with the marks of the rows of each decided group.
@@ -97,11 +97,93 @@ fn an_unknown_savepoint_stops_the_relay() {
     assert_eq!(marks(group(1, inside, GroupEnd::Commit)).unwrap_err().code(), Code::EventUndecodable);
 }
 
+fn prepare(number: u64, inside: Vec<BinlogEvent>, id: u64) -> Vec<BinlogEvent> {
+    group(number, inside, GroupEnd::Prepare(xid(id)))
+}
+
+fn decision(number: u64, end: GroupEnd) -> Vec<BinlogEvent> {
+    vec![group_start(number), terminator(number, end)]
+}
+
 #[test]
-fn an_xa_prepare_stops_the_relay_only_if_it_holds_outbox_rows() {
-    assert_eq!(marks(group(1, vec![], GroupEnd::Prepare)).unwrap(), [vec![0; 0]]);
-    let refused = marks(group(1, vec![inserted(1)], GroupEnd::Prepare)).unwrap_err();
-    assert_eq!(refused.code(), Code::EventUnsupported);
+fn i9_prepared_rows_leave_with_the_group_that_commits_them_and_not_if_it_rolls_back() {
+    let events = [
+        prepare(1, vec![inserted(1), savepoint("a"), inserted(2), rollback_to("a")], 7),
+        prepare(2, vec![inserted(3)], 8),
+        group(3, vec![inserted(4)], GroupEnd::Commit),
+        prepare(4, vec![], 9),
+        decision(5, GroupEnd::XaRollback(xid(8))),
+        decision(6, GroupEnd::XaCommit(xid(9))),
+        decision(7, GroupEnd::XaCommit(xid(7))),
+        prepare(8, vec![inserted(5)], 7),
+        decision(9, GroupEnd::XaCommit(xid(7))),
+        // Prepared before everything that was read.
+        decision(10, GroupEnd::XaCommit(xid(99))),
+    ];
+    let published = marks(events.concat_events()).unwrap();
+    assert_eq!(published, [vec![], vec![], vec![4], vec![], vec![], vec![], vec![1], vec![], vec![5], vec![]]);
+}
+
+#[test]
+fn prepares_and_decisions_are_steps_of_the_checkpoint() {
+    let mut transactions = machine();
+    let mut steps = Vec::new();
+    for event in [prepare(1, vec![inserted(1)], 1), prepare(2, vec![], 2), decision(3, GroupEnd::XaCommit(xid(1)))]
+        .concat_events()
+    {
+        if let Some(step) = transactions.apply(event, &mut Seen::default()).unwrap().and_then(|decided| decided.xa) {
+            steps.push(step);
+        }
+    }
+    let expected = [XaStep::Prepared(prepared(1, true)), XaStep::Prepared(prepared(2, false)), XaStep::Decided(xid(1))];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn prepared_groups_that_are_read_again_give_their_rows_but_are_no_news() {
+    let resumed =
+        || Transactions::new([outbox(OnUpdate::Stop)].into(), 1000, vec![prepared(1, true), prepared(2, false)]);
+    let run = |transactions: &mut Transactions, events: Vec<BinlogEvent>| -> Result<Vec<Vec<u8>>> {
+        let mut out = Vec::new();
+        for event in events {
+            if let Some(decided) = transactions.apply(event, &mut Seen::default())? {
+                out.push(decided.rows.iter().map(|rows| rows.event.data()[0]).collect());
+            }
+        }
+        Ok(out)
+    };
+    let mut again = resumed();
+    assert_eq!(run(&mut again, prepare(1, vec![inserted(5)], 1)).unwrap(), Vec::<Vec<u8>>::new());
+    assert_eq!(run(&mut again, decision(10, GroupEnd::XaCommit(xid(2)))).unwrap(), [vec![0; 0]]);
+    assert_eq!(run(&mut again, decision(11, GroupEnd::XaCommit(xid(1)))).unwrap(), [vec![5]]);
+    // Decided, or another one prepared, before its rows came.
+    let unread = run(&mut resumed(), decision(11, GroupEnd::XaCommit(xid(1)))).unwrap_err();
+    assert_eq!(unread.code(), Code::EventUndecodable);
+    let other = run(&mut resumed(), prepare(1, vec![inserted(5)], 3)).unwrap_err();
+    assert_eq!(other.code(), Code::EventUndecodable);
+    let twice = run(&mut again, [prepare(20, vec![], 4), prepare(21, vec![], 4)].concat_events()).unwrap_err();
+    assert_eq!(twice.code(), Code::EventUndecodable);
+}
+
+/// Events cannot be cloned, so slices of them do not concatenate.
+trait ConcatEvents {
+    fn concat_events(self) -> Vec<BinlogEvent>;
+}
+
+impl<const N: usize> ConcatEvents for [Vec<BinlogEvent>; N] {
+    fn concat_events(self) -> Vec<BinlogEvent> {
+        self.into_iter().flatten().collect()
+    }
+}
+
+#[test]
+fn i6_rows_of_undecided_transactions_count() {
+    let fifty = |number| prepare(number, (0..50).map(|_| inserted(1)).collect(), number);
+    let sixty = || group(9, (0..60).map(|_| inserted(1)).collect(), GroupEnd::Commit);
+    let refused = marks([fifty(1), sixty()].concat_events()).unwrap_err();
+    assert_eq!(refused.code(), Code::SourceTransactionTooLarge);
+    let decided = [fifty(1), decision(2, GroupEnd::XaRollback(xid(1))), sixty()].concat_events();
+    assert_eq!(marks(decided).unwrap().last().unwrap().len(), 60);
 }
 
 #[test]
@@ -117,7 +199,7 @@ fn an_update_stops_or_warns_and_a_delete_is_counted() {
     let change = |change| BinlogEvent::Changed { outbox: OutboxId(0), change, at: at(5) };
     let stopped = marks(group(1, vec![change(RowChange::Update)], GroupEnd::Commit)).unwrap_err();
     assert_eq!(stopped.code(), Code::RowUpdated);
-    let mut lenient = Transactions::new([outbox(OnUpdate::Warn)].into(), 1000);
+    let mut lenient = Transactions::new([outbox(OnUpdate::Warn)].into(), 1000, Vec::new());
     let mut seen = Seen::default();
     for event in group(1, vec![change(RowChange::Update), inserted(1), change(RowChange::Delete)], GroupEnd::Commit) {
         if let Some(decided) = lenient.apply(event, &mut seen).unwrap() {

@@ -69,6 +69,7 @@ impl Workload {
                 name: format!("w{number}"),
                 rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
                 rows: 0,
+                prepared: Vec::new(),
                 only_other: Arc::clone(&only_other),
             };
             let granted = Arc::clone(&granted);
@@ -103,6 +104,8 @@ struct Writer {
     name: String,
     rng: StdRng,
     rows: u64,
+    /// Distributed transactions that were prepared and not decided.
+    prepared: Vec<String>,
     only_other: Arc<AtomicBool>,
 }
 
@@ -112,8 +115,13 @@ impl Writer {
         let mut connection = None;
         loop {
             let next = granted.lock().unwrap().recv();
-            let Ok(()) = next else { return };
-            let statements = self.transaction();
+            let statements = match next {
+                Ok(()) => self.transaction(),
+                Err(_) => match self.decision() {
+                    Some(decision) => vec![decision],
+                    None => return,
+                },
+            };
             runtime.block_on(async {
                 let mut open = match connection.take() {
                     Some(open) => open,
@@ -137,8 +145,10 @@ impl Writer {
         }
         let whole =
             |inserts: Vec<String>, end: &str| [vec!["BEGIN".to_owned()], inserts, vec![end.to_owned()]].concat();
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..12) {
             0 => vec![other],
+            10 => self.prepare(),
+            11 => self.decision().map_or_else(|| self.prepare(), |decision| vec![decision]),
             1 => whole(self.inserts("rolled-back"), "ROLLBACK"),
             2 => {
                 let mut statements = self.inserts("kept");
@@ -154,6 +164,24 @@ impl Writer {
             }
             _ => whole(self.inserts("row"), "COMMIT"),
         }
+    }
+
+    /// Prepares a distributed transaction; what becomes of it is decided later.
+    fn prepare(&mut self) -> Vec<String> {
+        let xid = format!("'{}-{}'", self.name, self.rows);
+        let mut statements = vec![format!("XA START {xid}")];
+        statements.extend(self.inserts("prepared"));
+        statements.extend([format!("XA END {xid}"), format!("XA PREPARE {xid}")]);
+        self.prepared.push(xid);
+        statements
+    }
+
+    /// Decides one of those that are prepared, not always the oldest.
+    fn decision(&mut self) -> Option<String> {
+        let any = self.rng.random_range(0..self.prepared.len().max(1));
+        let verb = if self.rng.random_bool(0.7) { "COMMIT" } else { "ROLLBACK" };
+        let xid = (any < self.prepared.len()).then(|| self.prepared.swap_remove(any))?;
+        Some(format!("XA {verb} {xid}"))
     }
 
     /// Multi-row inserts into both tables.

@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 use testbed::oracle::Defect;
 use testbed::{Daemon, Mysql, MysqlOptions, shared, wait};
 
+use crate::support::verdict::Case;
 use crate::support::workload::{self, Workload};
 use crate::support::{Instance, PATIENCE, verdict};
 
@@ -105,8 +106,7 @@ impl Crash {
 
     fn assert_exactly_once(self) {
         let (mysql, instance, _relay) = self.catch_up();
-        let verdict = verdict::verdict(&mysql, &instance, &verdict::observe(&shared().unwrap().kafka, &instance));
-        assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
+        let _ = Case::new(&mysql, &shared().unwrap().kafka, &instance).assert_exactly_once();
     }
 }
 
@@ -183,9 +183,10 @@ fn a_killed_relay_that_delivers_at_least_once_repeats_but_neither_loses_nor_reor
         crash.kill_at(point, 2);
     }
     let (mysql, instance, _relay) = crash.catch_up();
-    let (once, copies) = verdict::without_duplicates(verdict::observe(&shared().unwrap().kafka, &instance));
+    let kafka = &shared().unwrap().kafka;
+    let (once, copies) = verdict::without_duplicates(verdict::observe(kafka, &instance));
     println!("{copies} duplicates");
-    let verdict = verdict::verdict(&mysql, &instance, &once);
+    let (verdict, _) = Case::new(&mysql, kafka, &instance).judge(&once);
     for defect in Defect::ALL {
         assert_eq!(verdict.count(defect), 0, "{}", defect.name());
     }

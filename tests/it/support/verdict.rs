@@ -1,14 +1,14 @@
 //! The oracle's judgement of a workload.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::Value;
-use testbed::oracle::truth::{self, Table};
-use testbed::oracle::{Rules, Verdict, judge};
+use testbed::oracle::truth::{self, Row, Table};
+use testbed::oracle::{Checkpoints, Rules, Verdict, judge};
 use testbed::{Isolation, Kafka, Mysql, Observed, Observer, wait};
 
 use super::workload::{OUTBOXES, TYPES};
-use super::{Instance, PATIENCE};
+use super::{Instance, PATIENCE, proof};
 
 /// Waits until the checkpoint stands at the end of the log. A last row sees to it that there is something to deliver:
 /// checkpoints over nothing but other tables are rare.
@@ -33,28 +33,81 @@ fn checkpoint(instance: &Instance) -> (String, String) {
     (checkpoint["file"].as_str().unwrap_or_default().to_owned(), checkpoint["offset"].to_string())
 }
 
+/// Where relays keep their checkpoints.
+const CHECKPOINTS: &str = "outboxd.checkpoints";
+
 /// What a `read_committed` consumer sees of the workload's topics.
 pub(crate) fn observe(kafka: &Kafka, instance: &Instance) -> Vec<Observed> {
-    let topics = TYPES.map(|kind| instance.topic(kind));
-    Observer::read_all(kafka, &topics.each_ref().map(String::as_str), Isolation::ReadCommitted).unwrap()
+    read(kafka, instance, Isolation::ReadCommitted)
 }
 
-/// Compares the log with what was seen. The server must be this test's own, and its writers at rest.
-pub(crate) fn verdict(mysql: &Mysql, instance: &Instance, seen: &[Observed]) -> Verdict {
-    let tables = OUTBOXES.map(|table| Table::usual(&instance.name, table));
-    let rows = truth::read(mysql.mysqlbinlog_v().unwrap(), &tables).unwrap();
-    let partitions: BTreeMap<String, u32> = TYPES.iter().map(|kind| (instance.topic(kind), 3)).collect();
-    let rules = Rules { topic_prefix: format!("{}.", instance.name), partitions, ..Rules::default() };
-    let verdict = judge(&rows, seen, &rules);
-    println!("{verdict}");
-    verdict
+fn read(kafka: &Kafka, instance: &Instance, isolation: Isolation) -> Vec<Observed> {
+    let topics = TYPES.map(|kind| instance.topic(kind));
+    Observer::read_all(kafka, &topics.each_ref().map(String::as_str), isolation).unwrap()
+}
+
+/// What the oracle knows of a workload: the server must be this test's own, and its writers at rest.
+pub(crate) struct Case<'a> {
+    kafka: &'a Kafka,
+    instance: &'a Instance,
+    rows: Vec<Row>,
+    rules: Rules,
+}
+
+impl<'a> Case<'a> {
+    /// Reads the log and compares it with the tables.
+    pub(crate) fn new(mysql: &Mysql, kafka: &'a Kafka, instance: &'a Instance) -> Self {
+        let tables = OUTBOXES.map(|table| Table::usual(&instance.name, table));
+        let rows = truth::read(mysql.mysqlbinlog_v().unwrap(), &tables).unwrap();
+        for table in &tables {
+            truth::cross_check(mysql, table, "id", &rows).unwrap();
+        }
+        let rules = Rules {
+            topic_prefix: format!("{}.", instance.name),
+            partitions: TYPES.iter().map(|kind| (instance.topic(kind), 3)).collect(),
+            event_type_header: Some("eventType".to_owned()),
+            ..Rules::default()
+        };
+        Self { kafka, instance, rows, rules }
+    }
+
+    /// Judges records and every checkpoint.
+    pub(crate) fn judge(&self, seen: &[Observed]) -> (Verdict, Checkpoints) {
+        let mut verdict = judge(&self.rows, seen, &self.rules);
+        let records = Observer::read_all(self.kafka, &[CHECKPOINTS], Isolation::ReadCommitted).unwrap();
+        let checkpoints = verdict.add_checkpoints(&self.rows, &records, &self.instance.name);
+        (verdict, checkpoints)
+    }
+
+    /// The same, and what the running relay has counted: nothing may be wrong.
+    pub(crate) fn assert_exactly_once(&self) -> Verdict {
+        let seen = observe(self.kafka, self.instance);
+        let (mut verdict, checkpoints) = self.judge(&seen);
+        // A run that ends on a commit does not count it, although the next one finds it committed.
+        let metrics = self.instance.get("/metrics").map(|(_, text)| text);
+        if let Some(metrics) = metrics.filter(|text| !text.lines().any(is_unclean_commit)) {
+            let owner = checkpoints.newest_owner.unwrap();
+            verdict.add_metrics(&self.rows, checkpoints.began_at[&owner], &metrics, &self.rules).unwrap();
+        }
+        if proof::is_full() {
+            let all = read(self.kafka, self.instance, Isolation::ReadUncommitted);
+            println!("{:<18}{:>10}", "aborted records", all.len() - seen.len());
+        }
+        println!("{verdict}");
+        assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
+        verdict
+    }
+}
+
+/// A series of commits that renewed the producer, or that the checkpoint had to decide, above 0.
+fn is_unclean_commit(line: &str) -> bool {
+    line.starts_with("outboxd_kafka_transactions_total{") && !line.contains("\"committed\"") && !line.ends_with(" 0")
 }
 
 /// Writers at rest, relay running: everything arrived exactly once.
 pub(crate) fn assert_exactly_once(mysql: &Mysql, kafka: &Kafka, instance: &Instance) {
     wait_caught_up(mysql, instance);
-    let verdict = verdict(mysql, instance, &observe(kafka, instance));
-    assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
+    let _ = Case::new(mysql, kafka, instance).assert_exactly_once();
 }
 
 /// The records without later copies of the same row, and how many copies there were.

@@ -129,13 +129,16 @@ impl Observer {
         self.records.iter().collect()
     }
 
-    /// All records that the topics hold now, sorted by topic, partition and offset. Topics are read one after
-    /// the other. What an open transaction hides counts as absent after 20 s.
+    /// All records that the topics hold now, sorted by topic, partition and offset. Topics are read at the same
+    /// time. What an open transaction hides counts as absent after 20 s.
     pub fn read_all(kafka: &Kafka, topics: &[&str], isolation: Isolation) -> Result<Vec<Observed>> {
-        let mut all = Vec::new();
-        for topic in topics {
-            all.extend(read_topic(kafka, topic, isolation)?);
-        }
+        let read: Vec<Result<Vec<Observed>>> = std::thread::scope(|scope| {
+            let readers: Vec<_> =
+                topics.iter().map(|topic| scope.spawn(|| read_topic(kafka, topic, isolation))).collect();
+            let joined = readers.into_iter().map(|reader| reader.join());
+            joined.map(|read| read.unwrap_or_else(|_| bail!("reading a topic panicked"))).collect()
+        });
+        let mut all = read.into_iter().collect::<Result<Vec<_>>>()?.concat();
         all.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
         Ok(all)
     }

@@ -4,18 +4,25 @@
 //!   [`truth::cross_check`] compares it with the rows that the table still holds.
 //! - Observation: [`crate::Observer`], Kafka's own console consumer, reading committed records of all topics.
 //! - [`judge`] compares the two by the rows' ids and gives a [`Verdict`].
+//! - [`Verdict::add_checkpoints`] compares every checkpoint record with the truth: each must cover whole source
+//!   transactions, exactly those of its position, and name the one before it.
+//! - [`Verdict::add_metrics`] compares what the relay counted with the truth.
 //!
 //! No code is shared with the relay, not even the partitioner.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+mod checkpoints;
 mod judge;
+mod metrics;
 mod murmur2;
+mod position;
 #[cfg(test)]
 mod tests;
 pub mod truth;
 
+pub use checkpoints::Checkpoints;
 pub use judge::judge;
 pub use murmur2::partition;
 
@@ -37,6 +44,9 @@ pub struct Rules {
     pub id_header: String,
     /// The header `POSITION#ORDINAL/COUNT`.
     pub source_header: String,
+    /// The header that holds the event type. If it is given, a record must have exactly these three, in the order id,
+    /// event type, source.
+    pub event_type_header: Option<String>,
     /// How values are compared.
     pub value: ValueForm,
     /// The number of partitions of each topic; the partition is not checked for topics that are not listed, nor
@@ -50,6 +60,7 @@ impl Default for Rules {
             topic_prefix: "outbox.event.".to_owned(),
             id_header: "id".to_owned(),
             source_header: "outboxd-source".to_owned(),
+            event_type_header: None,
             value: ValueForm::Json,
             partitions: BTreeMap::new(),
         }
@@ -73,15 +84,23 @@ pub enum Defect {
     Torn,
     /// A record's key or value is not the row's.
     Changed,
+    /// A record's headers are not those of its row.
+    ChangedHeaders,
     /// A record is in another topic than its row's.
     WrongTopic,
     /// A record is in another partition than the Java client would choose for its key.
     WrongPartition,
+    /// A checkpoint does not follow the one before it.
+    CheckpointOrder,
+    /// A checkpoint covers other rows than its position says, or a part of a source transaction.
+    CheckpointCover,
+    /// The relay counted something else than happened.
+    Miscounted,
 }
 
 impl Defect {
     /// All defects, in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Lost,
         Self::Duplicated,
         Self::Phantom,
@@ -89,8 +108,12 @@ impl Defect {
         Self::OutOfLogOrder,
         Self::Torn,
         Self::Changed,
+        Self::ChangedHeaders,
         Self::WrongTopic,
         Self::WrongPartition,
+        Self::CheckpointOrder,
+        Self::CheckpointCover,
+        Self::Miscounted,
     ];
 
     /// The name in the report.
@@ -105,7 +128,11 @@ impl Defect {
             Self::Torn => "torn transactions",
             Self::Changed => "changed",
             Self::WrongTopic => "wrong topic",
+            Self::ChangedHeaders => "changed headers",
             Self::WrongPartition => "wrong partition",
+            Self::CheckpointOrder => "checkpoint order",
+            Self::CheckpointCover => "checkpoint cover",
+            Self::Miscounted => "miscounted",
         }
     }
 }
@@ -121,6 +148,8 @@ pub struct Verdict {
     pub committed: usize,
     /// Records that were seen.
     pub observed: usize,
+    /// Checkpoint records that were looked at.
+    pub checkpoints: usize,
     defects: BTreeMap<Defect, (usize, Vec<String>)>,
 }
 
@@ -156,6 +185,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<18}{:>10}", "committed rows", self.committed)?;
         writeln!(f, "{:<18}{:>10}", "records seen", self.observed)?;
+        writeln!(f, "{:<18}{:>10}", "checkpoints", self.checkpoints)?;
         for defect in Defect::ALL {
             writeln!(f, "{:<18}{:>10}", defect.name(), self.count(defect))?;
             for example in self.examples(defect) {

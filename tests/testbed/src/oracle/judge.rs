@@ -67,6 +67,7 @@ impl<'a> Judge<'a> {
                 format!("{is}, committed as {was}")
             });
         }
+        self.compare_headers(row, record);
         let partition_key = (record.topic.as_str(), record.partition);
         if is_before_last(&mut self.last_of_partition, partition_key, index) {
             self.found(Defect::OutOfLogOrder, record);
@@ -79,6 +80,20 @@ impl<'a> Judge<'a> {
             && u32::try_from(record.partition) != Ok(partition(key, *count))
         {
             self.found(Defect::WrongPartition, record);
+        }
+    }
+
+    fn compare_headers(&mut self, row: &Row, record: &Observed) {
+        let rules = self.rules;
+        let Some(event_type) = &rules.event_type_header else { return };
+        let source = format!("{}#{}/{}", row.transaction, row.ordinal + 1, row.count);
+        let expected = [
+            (&rules.id_header, Some(row.id.as_slice())),
+            (event_type, row.event_type.as_deref()),
+            (&rules.source_header, Some(source.as_bytes())),
+        ];
+        if !record.headers.iter().map(|(name, value)| (name, value.as_deref())).eq(expected) {
+            self.found(Defect::ChangedHeaders, record);
         }
     }
 

@@ -11,11 +11,14 @@ const TOPIC: &str = "outbox.event.order";
 fn rows() -> Vec<Row> {
     (0..12)
         .map(|n| Row {
+            table: "shop.outbox".to_owned(),
             transaction: format!("uuid:{}", n / 3),
             ordinal: n % 3,
+            count: 3,
             id: format!("id-{n}").into_bytes(),
             aggregate_type: "order".to_owned(),
             key: Some(format!("key-{}", n % 2).into_bytes()),
+            event_type: Some(b"Happened".to_vec()),
             payload: Some(format!(r#"{{"a": 1, "n": {n}}}"#).into_bytes()),
         })
         .collect()
@@ -23,7 +26,7 @@ fn rows() -> Vec<Row> {
 
 fn delivered(rows: &[Row]) -> Vec<Observed> {
     let record = |(offset, row): (i64, &Row)| {
-        let source = format!("{}#{}/3", row.transaction, row.ordinal);
+        let source = format!("{}#{}/3", row.transaction, row.ordinal + 1);
         let n = String::from_utf8_lossy(&row.id[3..]).into_owned();
         Observed {
             topic: TOPIC.to_owned(),
@@ -32,6 +35,7 @@ fn delivered(rows: &[Row]) -> Vec<Observed> {
             timestamp: None,
             headers: vec![
                 ("id".to_owned(), Some(row.id.clone())),
+                ("eventType".to_owned(), row.event_type.clone()),
                 ("outboxd-source".to_owned(), Some(source.into_bytes())),
             ],
             key: row.key.clone(),
@@ -42,8 +46,15 @@ fn delivered(rows: &[Row]) -> Vec<Observed> {
 }
 
 fn verdict(rows: &[Row], records: &[Observed]) -> Verdict {
-    let rules = Rules { partitions: [(TOPIC.to_owned(), PARTITIONS)].into(), ..Rules::default() };
-    judge(rows, records, &rules)
+    judge(rows, records, &rules())
+}
+
+fn rules() -> Rules {
+    Rules {
+        partitions: [(TOPIC.to_owned(), PARTITIONS)].into(),
+        event_type_header: Some("eventType".to_owned()),
+        ..Rules::default()
+    }
 }
 
 /// Spoils a correct delivery and checks that these defects are found and no others.
@@ -81,10 +92,10 @@ fn torn_by_its_own_header() {
     let spoil = |records: &mut Vec<Observed>| {
         for record in &mut records[0..3] {
             let source = record.header("outboxd-source").map(|s| s.replace("/3", "/4"));
-            record.headers[1].1 = source.map(String::into_bytes);
+            record.headers[2].1 = source.map(String::into_bytes);
         }
     };
-    expect(spoil, &[(Defect::Torn, 1)]);
+    expect(spoil, &[(Defect::Torn, 1), (Defect::ChangedHeaders, 3)]);
 }
 
 #[test]
@@ -142,6 +153,17 @@ fn changed_value_and_key() {
 }
 
 #[test]
+fn changed_headers() {
+    let spoil = |records: &mut Vec<Observed>| {
+        records[0].headers.swap(0, 1);
+        drop(records[1].headers.remove(1));
+        records[2].headers[1].1 = None;
+        records[3].headers.push(("more".to_owned(), None));
+    };
+    expect(spoil, &[(Defect::ChangedHeaders, 4)]);
+}
+
+#[test]
 fn wrong_topic_and_partition() {
     let spoil = |records: &mut Vec<Observed>| records[11].topic.push('x');
     expect(spoil, &[(Defect::WrongTopic, 1)]);
@@ -184,4 +206,76 @@ COMMIT/*!*/;
     assert_eq!(row.transaction, "mysql-bin.000007:331");
     assert_eq!((row.id.as_slice(), &row.key), (&b"-5"[..], &None));
     assert_eq!(row.payload.as_deref(), Some(&b"it's \\ \x01"[..]));
+}
+
+const RELAY: &str = "shop";
+
+/// Checkpoints behind each of the four transactions of three, each with the hash of the one before.
+fn checkpoints() -> Vec<Observed> {
+    let mut previous = 0;
+    (0..4)
+        .map(|n: i64| {
+            let records = 3 * (n + 1);
+            let value = format!(
+                r#"{{"sequence":{},"previous":{previous},"counters":{{"records":{records}}},"executed":"uuid:0-{n}","owner":{{"instance":"me"}}}}"#,
+                n + 1
+            );
+            previous = super::checkpoints::crc32(value.as_bytes());
+            let (key, value) = (Some(RELAY.as_bytes().to_vec()), Some(value.into_bytes()));
+            Observed { topic: "c".into(), partition: 1, offset: n, timestamp: None, headers: Vec::new(), key, value }
+        })
+        .collect()
+}
+
+/// Spoils correct checkpoints and checks that these defects are found and no others.
+fn expect_checkpoints(spoil: impl FnOnce(&mut Vec<Observed>), expected: &[(Defect, usize)]) {
+    let mut records = checkpoints();
+    spoil(&mut records);
+    let mut verdict = Verdict::default();
+    let _ = verdict.add_checkpoints(&rows(), &records, RELAY);
+    let found: Vec<(Defect, usize)> =
+        Defect::ALL.into_iter().map(|defect| (defect, verdict.count(defect))).filter(|(_, count)| *count > 0).collect();
+    assert_eq!(found, expected, "{verdict}");
+}
+
+fn rewrite(record: &mut Observed, from: &str, to: &str) {
+    let text = String::from_utf8(record.value.take().unwrap_or_default()).expect("text");
+    assert!(text.contains(from), "{text}");
+    record.value = Some(text.replace(from, to).into_bytes());
+}
+
+#[test]
+fn checkpoints_follow_each_other_and_cover_whole_transactions() {
+    expect_checkpoints(|_| (), &[]);
+    // Another relay's are none of ours.
+    expect_checkpoints(|all| all.push(Observed { key: Some(b"other".to_vec()), ..all[0].clone() }), &[]);
+    expect_checkpoints(|all| drop(all.remove(1)), &[(Defect::CheckpointOrder, 1)]);
+    expect_checkpoints(|all| all.swap(0, 1), &[]);
+    let back = |all: &mut Vec<Observed>| (all[1].offset, all[2].offset) = (all[2].offset, all[1].offset);
+    expect_checkpoints(back, &[(Defect::CheckpointOrder, 3)]);
+    // The last one, so that no hash behind it is wrong.
+    let inside = |all: &mut Vec<Observed>| rewrite(&mut all[3], r#""records":12"#, r#""records":11"#);
+    expect_checkpoints(inside, &[(Defect::CheckpointCover, 2)]);
+    let stale = |all: &mut Vec<Observed>| rewrite(&mut all[3], "uuid:0-3", "uuid:0-2");
+    expect_checkpoints(stale, &[(Defect::CheckpointCover, 1)]);
+    expect_checkpoints(|all| drop(all.pop()), &[(Defect::CheckpointCover, 1)]);
+    expect_checkpoints(|all| all[3].value = None, &[(Defect::CheckpointOrder, 1), (Defect::CheckpointCover, 1)]);
+}
+
+#[test]
+fn counters_are_those_of_the_rows_behind_the_first_checkpoint() {
+    let metrics = "# TYPE outboxd_kafka_records_total counter\n\
+                   outboxd_kafka_records_total{relay=\"shop\",topic=\"outbox.event.order\"} 9\n\
+                   outboxd_kafka_bytes_total{relay=\"shop\",topic=\"outbox.event.order\"} 77\n";
+    for (before, text, wrong) in [
+        (3, metrics.to_owned(), 0),
+        (0, metrics.to_owned(), 1),
+        (3, metrics.replace("order", "other"), 2),
+        (12, String::new(), 0),
+    ] {
+        let mut verdict = Verdict::default();
+        verdict.add_metrics(&rows(), before, &text, &rules()).expect("readable metrics");
+        assert_eq!(verdict.count(Defect::Miscounted), wrong, "{verdict}");
+    }
+    assert!(Verdict::default().add_metrics(&rows(), 13, metrics, &rules()).is_err());
 }

@@ -26,6 +26,8 @@ pub struct Table {
     pub aggregate_type: usize,
     /// The aggregate's id, which is the record's key.
     pub key: usize,
+    /// The event type.
+    pub event_type: usize,
     /// The payload.
     pub payload: usize,
 }
@@ -34,23 +36,30 @@ impl Table {
     /// A table with the usual columns: id, aggregatetype, aggregateid, type, payload.
     #[must_use]
     pub fn usual(database: &str, name: &str) -> Self {
-        Self { database: database.to_owned(), name: name.to_owned(), id: 1, aggregate_type: 2, key: 3, payload: 5 }
+        let (database, name) = (database.to_owned(), name.to_owned());
+        Self { database, name, id: 1, aggregate_type: 2, key: 3, event_type: 4, payload: 5 }
     }
 }
 
 /// A committed row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
+    /// Its table, as `database.name`.
+    pub table: String,
     /// Its transaction: the GTID, or `file:end_pos` of the transaction's last event. For XA that of the commit.
     pub transaction: String,
     /// Its place among the outbox rows of its transaction, from 0.
     pub ordinal: usize,
+    /// The number of outbox rows in its transaction.
+    pub count: usize,
     /// The id; numbers as decimal text.
     pub id: Vec<u8>,
     /// The aggregate type.
     pub aggregate_type: String,
     /// The key.
     pub key: Option<Vec<u8>>,
+    /// The event type.
+    pub event_type: Option<Vec<u8>>,
     /// The payload; JSON columns as JSON text.
     pub payload: Option<Vec<u8>>,
 }
@@ -68,16 +77,21 @@ pub fn read(mut log: impl BufRead, tables: &[Table]) -> Result<Vec<Row>> {
     Ok(reader.committed)
 }
 
-/// Compares the ids in `rows` with those that the table still holds; for a test that deletes nothing and has no
-/// other outbox table.
+/// Compares the ids of the table's rows in the log with those that it still holds; for a test that deletes nothing.
 pub fn cross_check(mysql: &Mysql, table: &Table, id_column: &str, rows: &[Row]) -> Result<()> {
     let (database, name) = (&table.database, &table.name);
     let text = mysql.sql(&format!("SELECT HEX(CONCAT(`{id_column}`)) FROM `{database}`.`{name}`"))?;
     let kept: HashSet<String> = text.lines().map(str::to_owned).collect();
+    let of_table = rows.iter().filter(|row| row.table == format!("{database}.{name}"));
     let logged: HashSet<String> =
-        rows.iter().map(|row| row.id.iter().map(|byte| format!("{byte:02X}")).collect()).collect();
+        of_table.map(|row| row.id.iter().map(|byte| format!("{byte:02X}")).collect()).collect();
     let only = |a: &HashSet<String>, b: &HashSet<String>| a.difference(b).count();
-    ensure!(kept == logged, "{} ids only in the table, {} only in the log", only(&kept, &logged), only(&logged, &kept));
+    ensure!(
+        kept == logged,
+        "{database}.{name}: {} ids only in the table, {} only in the log",
+        only(&kept, &logged),
+        only(&logged, &kept)
+    );
     Ok(())
 }
 
@@ -174,11 +188,14 @@ impl<'a> Reader<'a> {
         let id = take(table.id)?.context("an id is NULL")?;
         let aggregate_type = take(table.aggregate_type)?.unwrap_or_default();
         self.open.push(Row {
+            table: format!("{}.{}", table.database, table.name),
             transaction: String::new(),
             ordinal: self.open.len(),
+            count: 0,
             id,
             aggregate_type: String::from_utf8(aggregate_type)?,
             key: take(table.key)?,
+            event_type: take(table.event_type)?,
             payload: take(table.payload)?,
         });
         Ok(())
@@ -221,8 +238,10 @@ impl<'a> Reader<'a> {
         let position = || format!("{}:{}", self.file, self.end);
         let transaction = self.gtid.clone().unwrap_or_else(position);
         self.savepoints.clear();
+        let count = self.open.len();
         for mut row in self.open.drain(..) {
             row.transaction.clone_from(&transaction);
+            row.count = count;
             self.committed.push(row);
         }
     }

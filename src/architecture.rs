@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     // The flow: position ← binlog ← outbox ← record ← checkpoint ← batch ← delivery.
     ("position", &[]),
-    ("binlog", &["position", "config", "error"]),
+    ("binlog", &["position", "config", "findings", "error"]),
     ("outbox", &["position", "binlog", "failpoint", "config", "error"]),
     ("record", &["position", "binlog", "outbox", "config", "error"]),
     (
@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "batch",
             "channel",
             "failpoint",
+            "findings",
             "kafka",
             "telemetry",
             "config",
@@ -55,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backoff", &[]),
     ("channel", &[]),
     ("failpoint", &["error"]),
+    ("findings", &["error"]),
     ("shutdown", &["error"]),
     ("config", &["position", "error"]),
     ("telemetry", &["position", "channel", "config", "error"]),
@@ -66,7 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ROOT: &str = "relay";
 
 /// What the program may name of the library: it starts the relay and wires nothing.
-const PROGRAM_MAY_USE: &[&str] = &["config", "error", "relay", "shutdown", "telemetry"];
+const PROGRAM_MAY_USE: &[&str] = &["config", "error", "findings", "relay", "shutdown", "telemetry"];
 
 fn sources() -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];

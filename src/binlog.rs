@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! connect ─▶ server facts ─▶ preflight ─▶ history ─▶ stream ─▶ interpret ─▶ BinlogEvent
-//!            (one query)    ensure_*      rewind one  socket,   pure
+//!            (a few queries) findings      rewind one  socket,   pure
 //!                                         and verify  watchdog
 //! ```
 //!

@@ -6,6 +6,7 @@ use outboxd::error::exit;
 use std::path::{Path, PathBuf};
 
 mod completions;
+mod doctor;
 mod health;
 mod run;
 mod validate;
@@ -37,6 +38,8 @@ enum Verb {
     /// Check configuration files without connecting anywhere
     #[command(alias = "check")]
     Validate(validate::Arguments),
+    /// Look at MySQL and Kafka: what would keep a relay from working, and how to mend it
+    Doctor(doctor::Arguments),
     /// Show the version of outboxd and of librdkafka
     Version(version::Arguments),
     /// Probe a running relay: status 0 if it answers that it is well, else 1
@@ -120,6 +123,7 @@ pub(crate) fn start() -> u8 {
         None => run::run(&arguments.run),
         Some(Verb::Run(arguments)) => run::run(&arguments),
         Some(Verb::Validate(arguments)) => validate::validate(&arguments),
+        Some(Verb::Doctor(arguments)) => doctor::doctor(&arguments),
         Some(Verb::Version(arguments)) => version::version(&arguments),
         Some(Verb::Health(arguments)) => health::health(&arguments),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments),

@@ -91,6 +91,9 @@ pub struct SourceConfig {
     pub start: StartPosition,
     /// Replica server id; already derived from the name if the file says 0.
     pub server_id: u32,
+    /// Told to the server where a replica tells its `server_uuid`: the same for every process of this relay, so that the
+    /// server can tell them from other replicas.
+    pub replica_uuid: uuid::Uuid,
     /// Heartbeat period asked of the server; three silent periods end the connection.
     pub heartbeat: Duration,
     /// `[source.tls]`
@@ -226,9 +229,30 @@ pub struct OutboxConfig {
     pub headers: Vec<(String, String)>,
 }
 
+impl OutboxConfig {
+    /// Every column that a row is read for; one may come twice.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let fixed = [&self.id, &self.aggregate_type, &self.aggregate_id, &self.payload];
+        let optional = self.event_type.iter().chain(&self.timestamp);
+        let headers = self.headers.iter().map(|(_, column)| column);
+        fixed.into_iter().chain(optional).chain(headers).map(String::as_str)
+    }
+}
+
 /// `topic`, parsed: literal parts and columns. `{aggregate_type}`, `{event_type}` are the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicTemplate(pub Vec<TopicPart>);
+
+impl TopicTemplate {
+    /// The topic of a template without fields.
+    pub fn literal(&self) -> Option<String> {
+        let part = |part: &TopicPart| match part {
+            TopicPart::Literal(text) => Some(text.clone()),
+            TopicPart::AggregateType | TopicPart::EventType => None,
+        };
+        self.0.iter().map(part).collect()
+    }
+}
 
 /// One part of a topic template.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod classify;
 pub mod librdkafka;
 pub mod producer;
 pub mod published;
+pub mod survey;
 pub mod topics;
 
 use std::sync::Arc;

@@ -102,11 +102,28 @@ pub fn code_of(code: RDKafkaErrorCode) -> Code {
         | RDKafkaErrorCode::GroupAuthorizationFailed
         | RDKafkaErrorCode::ClusterAuthorizationFailed
         | RDKafkaErrorCode::TransactionalIdAuthorizationFailed => Code::KafkaAcl,
+        RDKafkaErrorCode::UnsupportedVersion
+        | RDKafkaErrorCode::UnsupportedFeature
+        | RDKafkaErrorCode::UnsupportedForMessageFormat => Code::KafkaVersion,
         RDKafkaErrorCode::InvalidTransactionTimeout => Code::TransactionTimeout,
         RDKafkaErrorCode::MessageSizeTooLarge => Code::RecordTooLarge,
         RDKafkaErrorCode::InvalidTimestamp => Code::TimestampInvalid,
         RDKafkaErrorCode::InvalidRecord => Code::RecordRefused,
         _ => Code::KafkaUnavailable,
+    }
+}
+
+/// What an answer to "create this topic" means. Brokers may be missing for the replicas asked for, but come back.
+pub fn creation_code(code: RDKafkaErrorCode) -> Code {
+    match code {
+        RDKafkaErrorCode::PolicyViolation
+        | RDKafkaErrorCode::InvalidPartitions
+        | RDKafkaErrorCode::InvalidConfig
+        | RDKafkaErrorCode::InvalidTopic => Code::TopicRefused,
+        other => match code_of(other) {
+            Code::KafkaUnavailable => Code::TopicCreate,
+            known => known,
+        },
     }
 }
 

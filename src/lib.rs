@@ -31,6 +31,7 @@ pub mod channel;
 pub mod config;
 pub mod error;
 pub mod failpoint;
+pub mod findings;
 pub mod kafka;
 pub mod shutdown;
 pub mod telemetry;

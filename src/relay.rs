@@ -3,11 +3,12 @@
 //! A run is the unit of recovery: no stage heals itself. Whatever goes wrong ends the run, and [`supervise`] starts
 //! another one from the checkpoint that Kafka holds, or ends the process with the code of the error.
 
+pub mod doctor;
 mod read;
 mod start;
 mod supervise;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::channel;
 use crate::checkpoint::Owner;
@@ -18,6 +19,7 @@ use crate::delivery::producer::Incarnation;
 use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
+use crate::findings::{self, Finding, Level};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Metrics, Status};
 
@@ -44,6 +46,22 @@ pub struct Relay {
     first_start: bool,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
+    /// Warnings of the last preflight: said again only when they change.
+    warned: Mutex<Vec<Finding>>,
+}
+
+impl Relay {
+    /// Logs what is to be known; refuses if anything is wrong.
+    fn judge(&self, found: &[Finding]) -> Result<()> {
+        findings::ensure_none_wrong(found)?;
+        let warnings: Vec<Finding> = found.iter().filter(|f| f.level == Level::Warning).cloned().collect();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings.iter().filter(|warning| !warned.contains(warning)) {
+            tracing::warn!(check = warning.check, fix = warning.fix, "{}", warning.what);
+        }
+        *warned = warnings;
+        Ok(())
+    }
 }
 
 /// One run: fence, load, prove, stream. Ends with `Ok` when drained.

@@ -179,12 +179,14 @@ fn describe(error: &mysql_async::Error) -> String {
 /// # Errors
 /// What [`classify`] makes of the server's answer.
 pub async fn dump(mut conn: Conn, config: &SourceConfig, from: &DumpFrom) -> Result<EventStream> {
-    let heartbeat = config.heartbeat.as_nanos();
-    // Both spellings: the server reads the one that its version knows (8.0.26 renamed it). While Kafka is away the
-    // stream stands still, so the server must be patient for longer than a Kafka transaction may take.
+    let (heartbeat, uuid) = (config.heartbeat.as_nanos(), config.replica_uuid);
+    // Both spellings: the server reads the one that its version knows (8.0.26 renamed them). With a UUID the server ends
+    // an older dump of the same relay, but not that of another replica that happens to have our server id. While Kafka
+    // is away the stream stands still, so the server must be patient for longer than a Kafka transaction may take.
     conn.query_drop(format!(
         "SET @source_heartbeat_period = {heartbeat}, @master_heartbeat_period = {heartbeat}, \
-         @mariadb_slave_capability = {MARIADB_CAPABILITY}, SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECONDS}"
+         @mariadb_slave_capability = {MARIADB_CAPABILITY}, @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', \
+         SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECONDS}"
     ))
     .await
     .map_err(|e| classify(&e, "preparing the binlog stream"))?;

@@ -1,5 +1,7 @@
 //! What the server says of itself: identity, settings, logs, GTID sets. Read once after each connect.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
@@ -8,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Flavour, Gtid, GtidSet, PositionMode};
 
 mod mariadb;
+mod mysql;
 
 pub use mariadb::MariadbGtids;
 
@@ -31,20 +34,6 @@ pub struct Server {
     pub uuid: String,
     /// `@@server_id`
     pub id: u32,
-    /// `@@log_bin`
-    pub log_bin: bool,
-    /// `@@binlog_format`
-    pub binlog_format: String,
-    /// `@@binlog_row_image`
-    pub binlog_row_image: String,
-    /// `@@binlog_row_metadata`
-    pub binlog_row_metadata: String,
-    /// Whether it replicates from another server itself.
-    pub is_replica: bool,
-    /// `@@log_replica_updates`
-    pub log_replica_updates: bool,
-    /// `@@binlog_error_action`
-    pub binlog_error_action: String,
     /// `@@gtid_mode`; on MariaDB, which always has GTIDs, empty.
     pub gtid_mode: String,
     /// `@@gtid_executed`; empty on MariaDB.
@@ -55,67 +44,118 @@ pub struct Server {
     pub mariadb: Option<MariadbGtids>,
     /// End of the log.
     pub end: FilePosition,
+    /// Oldest first.
+    pub logs: Vec<LogFile>,
+    /// What decides whether committed rows are in the log, and readable.
+    pub settings: Settings,
+    /// Who reads its log, as they registered.
+    pub replicas: Vec<Replica>,
+    /// The account that outboxd has logged in as, `user@host`.
+    pub account: String,
+    /// Questions that the account may not ask.
+    pub refused: Vec<Refused>,
+}
+
+/// Settings that [`super::preflight`] judges.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `@@log_bin`
+    pub log_bin: bool,
+    /// `@@binlog_format`
+    pub binlog_format: String,
+    /// `@@binlog_row_image`
+    pub binlog_row_image: String,
+    /// `@@binlog_row_metadata`
+    pub binlog_row_metadata: String,
+    /// `@@binlog_error_action`
+    pub binlog_error_action: String,
+    /// `@@binlog_checksum`
+    pub binlog_checksum: String,
+    /// `@@binlog_expire_logs_seconds`; 0: never.
+    pub binlog_expire_seconds: u64,
+    /// `@@sync_binlog`
+    pub sync_binlog: u64,
+    /// `@@innodb_flush_log_at_trx_commit`
+    pub flush_log_at_commit: u64,
+    /// `@@log_replica_updates`
+    pub log_replica_updates: bool,
+    /// `@@replica_parallel_workers`
+    pub replica_workers: u64,
+    /// `@@replica_preserve_commit_order`
+    pub replica_preserves_order: bool,
     /// `Binlog_Do_DB` of the status: schemas that are logged, if limited.
     pub do_db: String,
     /// `Binlog_Ignore_DB` of the status.
     pub ignore_db: String,
-    /// Oldest first.
-    pub logs: Vec<LogFile>,
+    /// A replica's channels: what each of them leaves out.
+    pub channels: Vec<Channel>,
+    /// Version and cipher of this connection's TLS; `None`: not encrypted.
+    pub tls: Option<String>,
+    /// How far the server's clock is ahead of ours, seconds.
+    pub clock_ahead: f64,
 }
 
-const VARIABLES: &str = "SELECT @@version, @@server_uuid, @@server_id, @@log_bin, @@binlog_format, @@binlog_row_image, \
-     @@binlog_row_metadata, @@log_replica_updates, @@binlog_error_action, @@gtid_mode, @@global.gtid_executed, \
-     @@global.gtid_purged";
+/// The filters of one replication channel; a server with a channel is a replica.
+#[derive(Clone, Debug, Default)]
+pub struct Channel {
+    /// `Replicate_Do_DB`
+    pub do_db: String,
+    /// `Replicate_Ignore_DB`
+    pub ignore_db: String,
+    /// `Replicate_Do_Table`
+    pub do_table: String,
+    /// `Replicate_Ignore_Table`
+    pub ignore_table: String,
+    /// `Replicate_Wild_Do_Table` and `Replicate_Wild_Ignore_Table`
+    pub wild: String,
+}
+
+/// A line of SHOW REPLICAS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replica {
+    /// Its server id.
+    pub id: u32,
+    /// The host that it says it is.
+    pub host: String,
+    /// Its `server_uuid`, or what it gives for one; MariaDB's have none.
+    pub uuid: Option<String>,
+}
+
+/// A question that the account may not ask.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The privilege that is missing.
+    pub privilege: &'static str,
+    /// What was asked, and the server's answer.
+    pub answer: String,
+}
 
 impl Server {
-    /// Asks the server. Needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR) for the log status.
+    /// Asks the server. What needs a privilege that the account lacks stays empty, and stands in `refused`.
     ///
     /// # Errors
-    /// `SourcePrivilege`, `SourceLost`.
+    /// `SourceLost`, `SourceVersion`.
     pub async fn read(conn: &mut Conn) -> Result<Self> {
-        let version: Row = first(conn, "SELECT @@version").await?;
-        let version = version.get::<Option<String>, _>(0).flatten().unwrap_or_default();
-        if version.contains("MariaDB") {
-            mariadb::read(conn, version).await
-        } else {
-            Self::read_mysql(conn, version).await
+        let version = text(&first(conn, "SELECT @@version").await?, 0);
+        if version.contains("MariaDB") { mariadb::read(conn, version).await } else { mysql::read(conn, version).await }
+    }
+
+    /// `None` if the account may not ask.
+    fn note_refusal<T>(&mut self, privilege: &'static str, answer: Result<T>) -> Result<Option<T>> {
+        match answer {
+            Err(error) if error.code() == Code::SourcePrivilege => {
+                self.refused.push(Refused { privilege, answer: error.chain() });
+                Ok(None)
+            }
+            answer => answer.map(Some),
         }
     }
 
-    async fn read_mysql(conn: &mut Conn, version: String) -> Result<Self> {
-        let row: Row = first(conn, VARIABLES).await?;
-        let text = |i: usize| row.get::<Option<String>, _>(i).flatten().unwrap_or_default();
-        let number = |i: usize| row.get::<Option<u32>, _>(i).flatten().unwrap_or_default();
-        let set = |i: usize| {
-            text(i).parse::<GtidSet>().map_err(|e| Error::new(Code::SourceLost, format!("GTID set of the server: {e}")))
-        };
-        let log_bin = number(3) == 1;
-        let replicates: Option<Row> =
-            conn.query_first("SHOW REPLICA STATUS").await.map_err(|e| connect::classify(&e, "SHOW REPLICA STATUS"))?;
-        let is_replica = replicates.is_some();
-        let status = if log_bin { status(conn).await? } else { Status::default() };
-        let gtid_mode = text(9);
-        Ok(Self {
-            version,
-            mode: if gtid_mode.eq_ignore_ascii_case("ON") { PositionMode::Gtid } else { PositionMode::File },
-            uuid: text(1),
-            id: number(2),
-            log_bin,
-            binlog_format: text(4),
-            binlog_row_image: text(5),
-            binlog_row_metadata: text(6),
-            is_replica,
-            log_replica_updates: number(7) == 1,
-            binlog_error_action: text(8),
-            gtid_mode,
-            executed: set(10)?,
-            purged: set(11)?,
-            mariadb: None,
-            end: FilePosition { file: status.file.as_str().into(), offset: status.offset },
-            do_db: status.do_db,
-            ignore_db: status.ignore_db,
-            logs: if log_bin { logs(conn).await? } else { Vec::new() },
-        })
+    /// The end of the log and its filters, from the first row of a status.
+    fn take_status(&mut self, status: &Row) {
+        self.end = FilePosition { file: text(status, 0).as_str().into(), offset: number(status, 1) };
+        self.settings.do_db = text(status, 2);
+        self.settings.ignore_db = text(status, 3);
     }
 
     /// Whose server it is.
@@ -133,38 +173,35 @@ impl Server {
     }
 }
 
-#[derive(Default)]
-struct Status {
-    file: String,
-    offset: u64,
-    do_db: String,
-    ignore_db: String,
-}
-
-async fn status(conn: &mut Conn) -> Result<Status> {
-    // MySQL 8.2 renamed the statement; 8.4 removed the old name.
-    let row = match first(conn, "SHOW BINARY LOG STATUS").await {
-        Ok(row) => row,
-        Err(error) if error.code() == Code::SourcePrivilege => return Err(error),
-        Err(_) => first(conn, "SHOW MASTER STATUS").await?,
-    };
-    Ok(Status {
-        file: row.get::<Option<String>, _>(0).flatten().unwrap_or_default(),
-        offset: row.get::<Option<u64>, _>(1).flatten().unwrap_or_default(),
-        do_db: row.get::<Option<String>, _>(2).flatten().unwrap_or_default(),
-        ignore_db: row.get::<Option<String>, _>(3).flatten().unwrap_or_default(),
-    })
-}
-
 async fn logs(conn: &mut Conn) -> Result<Vec<LogFile>> {
-    let rows: Vec<Row> = conn.query("SHOW BINARY LOGS").await.map_err(|e| connect::classify(&e, "SHOW BINARY LOGS"))?;
-    Ok(rows
-        .iter()
-        .map(|row| LogFile {
-            name: row.get::<Option<String>, _>(0).flatten().unwrap_or_default(),
-            size: row.get::<Option<u64>, _>(1).flatten().unwrap_or_default(),
-        })
-        .collect())
+    let rows = all(conn, "SHOW BINARY LOGS").await?;
+    Ok(rows.iter().map(|row| LogFile { name: text(row, 0), size: number(row, 1) }).collect())
+}
+
+/// The replication filters of a row of the replica's status.
+fn channel(row: &Row) -> Channel {
+    let named = |name: &str| row.get::<Option<String>, _>(name).flatten().unwrap_or_default();
+    let wild = [named("Replicate_Wild_Do_Table"), named("Replicate_Wild_Ignore_Table")];
+    Channel {
+        do_db: named("Replicate_Do_DB"),
+        ignore_db: named("Replicate_Ignore_DB"),
+        do_table: named("Replicate_Do_Table"),
+        ignore_table: named("Replicate_Ignore_Table"),
+        wild: wild.join(""),
+    }
+}
+
+/// TLS of this connection.
+async fn tls(conn: &mut Conn) -> Result<Option<String>> {
+    let version = text(&first(conn, "SHOW SESSION STATUS LIKE 'Ssl_version'").await?, 1);
+    let cipher = text(&first(conn, "SHOW SESSION STATUS LIKE 'Ssl_cipher'").await?, 1);
+    Ok((!version.is_empty()).then(|| format!("{version}, {cipher}")))
+}
+
+/// How far a server's clock, read just now in seconds since the epoch, is ahead of ours.
+fn ahead(theirs: &str) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    theirs.parse::<f64>().map_or(0.0, |theirs| theirs - now)
 }
 
 async fn first(conn: &mut Conn, statement: &str) -> Result<Row> {
@@ -172,4 +209,16 @@ async fn first(conn: &mut Conn, statement: &str) -> Result<Row> {
         .await
         .map_err(|e| connect::classify(&e, statement))?
         .ok_or_else(|| Error::new(Code::SourceLost, format!("{statement}: no answer")))
+}
+
+async fn all(conn: &mut Conn, statement: &str) -> Result<Vec<Row>> {
+    conn.query(statement).await.map_err(|e| connect::classify(&e, statement))
+}
+
+fn text(row: &Row, index: usize) -> String {
+    row.get::<Option<String>, _>(index).flatten().unwrap_or_default()
+}
+
+fn number(row: &Row, index: usize) -> u64 {
+    row.get::<Option<u64>, _>(index).flatten().unwrap_or_default()
 }

@@ -8,12 +8,47 @@ use mysql_async::binlog::{BinlogChecksumAlg, BinlogVersion};
 use super::Charset;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
 use super::rows::RowsVersion;
+use super::server::{Server, Settings};
 use super::table::{Column, ColumnKind, Storage, TableMap};
 use super::xa::{PreparedXa, Xid};
-use crate::position::FilePosition;
+use crate::position::{FilePosition, GtidSet, PositionMode};
 
 pub(crate) const FILE: &str = "mysql-bin.000001";
 pub(crate) const UUID: &str = "37c4df8a-e6bc-11f1-b392-02fc00000001";
+
+/// A server that outboxd is content with: GTIDs on, nothing executed, no logs.
+pub(crate) fn sound_server() -> Server {
+    Server {
+        version: "9.7.4".into(),
+        mode: PositionMode::Gtid,
+        mariadb: None,
+        uuid: UUID.into(),
+        id: 1,
+        gtid_mode: "ON".into(),
+        executed: GtidSet::default(),
+        purged: GtidSet::default(),
+        end: at(5000),
+        logs: Vec::new(),
+        settings: Settings {
+            log_bin: true,
+            binlog_format: "ROW".into(),
+            binlog_row_image: "FULL".into(),
+            binlog_row_metadata: "FULL".into(),
+            binlog_error_action: "ABORT_SERVER".into(),
+            binlog_checksum: "CRC32".into(),
+            binlog_expire_seconds: 2_592_000,
+            sync_binlog: 1,
+            flush_log_at_commit: 1,
+            log_replica_updates: true,
+            replica_workers: 4,
+            replica_preserves_order: true,
+            ..Settings::default()
+        },
+        replicas: Vec::new(),
+        account: "outboxd@%".into(),
+        refused: Vec::new(),
+    }
+}
 
 /// A raw event with CRC32 that ends at `log_pos`.
 pub(crate) fn raw(kind: u8, flags: u16, data: &[u8], log_pos: u32) -> Vec<u8> {

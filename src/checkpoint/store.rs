@@ -53,28 +53,57 @@ struct Readers {
     committed: BaseConsumer<LogContext>,
 }
 
+/// What looks the topic up, and what reads it.
+struct Clients {
+    admin: Arc<AdminClient<LogContext>>,
+    readers: Readers,
+}
+
+impl Clients {
+    fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
+        let client = kafka::base_config(&config.kafka);
+        // The readers connect while the topic is looked up.
+        let readers = Readers::open(&client, &config.name, &metrics)?;
+        let admin: AdminClient<LogContext> = client
+            .create_with_context(LogContext::new(metrics))
+            .map_err(|e| kafka::error(&e, "creating a Kafka client"))?;
+        Ok(Self { admin: Arc::new(admin), readers })
+    }
+}
+
 impl Store {
     /// Creates the topic if it is missing, and checks that Kafka will never delete its newest record.
     ///
     /// # Errors
     /// `KafkaUnavailable`, `KafkaAcl`, `TopicCreate`, `CheckpointTopic`.
     pub async fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
-        let client = kafka::base_config(&config.kafka);
-        // They connect while the topic is looked up.
-        let readers = Readers::open(&client, &config.name, &metrics)?;
-        let admin: AdminClient<LogContext> = client
-            .create_with_context(LogContext::new(metrics))
-            .map_err(|e| kafka::error(&e, "creating a Kafka client"))?;
-        let topic = config.kafka.checkpoint_topic.clone();
-        let admin = Arc::new(admin);
-        let (partitions, cluster_id) = match describe(&admin, &topic).await? {
+        let clients = Clients::open(config, metrics)?;
+        let topic = &config.kafka.checkpoint_topic;
+        let (partitions, cluster_id) = match describe(&clients.admin, topic).await? {
             (Some(partitions), cluster) => (partitions, cluster),
             (None, _) => {
-                create(&admin, &topic, config.kafka.replication_factor).await?;
-                wait_for_topic(&admin, &topic).await?
+                create(&clients.admin, topic, config.kafka.replication_factor).await?;
+                wait_for_topic(&clients.admin, topic).await?
             }
         };
-        ensure_compacted(&admin, &topic).await?;
+        Self::of_topic(config, clients, partitions, cluster_id).await
+    }
+
+    /// The same without creating anything: `None` if there is no such topic.
+    ///
+    /// # Errors
+    /// `KafkaUnavailable`, `KafkaAcl`, `CheckpointTopic`.
+    pub async fn existing(config: &Config, metrics: Arc<Metrics>) -> Result<Option<Self>> {
+        let clients = Clients::open(config, metrics)?;
+        match describe(&clients.admin, &config.kafka.checkpoint_topic).await? {
+            (Some(partitions), cluster) => Self::of_topic(config, clients, partitions, cluster).await.map(Some),
+            (None, _) => Ok(None),
+        }
+    }
+
+    async fn of_topic(config: &Config, clients: Clients, partitions: i32, cluster_id: String) -> Result<Self> {
+        let topic = config.kafka.checkpoint_topic.clone();
+        ensure_compacted(&clients.admin, &topic).await?;
         let partition = match config.kafka.checkpoint_partition {
             Some(partition) if partition < partitions => partition,
             Some(partition) => {
@@ -85,7 +114,7 @@ impl Store {
             }
             None => default_partition(&config.name, partitions),
         };
-        let relay = config.name.clone();
+        let (readers, relay) = (clients.readers, config.name.clone());
         Ok(Self { inner: Arc::new(Inner { readers, relay, topic, partition, partitions, cluster_id }) })
     }
 
@@ -303,16 +332,19 @@ async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor
         // Small segments, so that a start reads little: the active one is never compacted.
         .set("segment.bytes", "16777216")
         .set("min.cleanable.dirty.ratio", "0.1");
-    let refused = |e: String| Error::new(Code::TopicCreate, format!("creating topic {topic}")).caused_by(e);
-    let results = admin.create_topics([&new], &kafka::admin_options()).await.map_err(|e| refused(e.to_string()))?;
+    let refused = |code, e: String| Error::new(code, format!("creating topic {topic}")).caused_by(e);
+    let results = admin
+        .create_topics([&new], &kafka::admin_options())
+        .await
+        .map_err(|e| refused(Code::TopicCreate, e.to_string()))?;
     match results.into_iter().next() {
         Some(Ok(_)) => {
             tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
             Ok(())
         }
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-        Some(Err((_, code))) => Err(refused(code.to_string())),
-        None => Err(refused("no answer".into())),
+        Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
+        None => Err(refused(Code::TopicCreate, "no answer".into())),
     }
 }
 

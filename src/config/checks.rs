@@ -63,6 +63,7 @@ fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) ->
         password: password?,
         start: start?,
         server_id: server_id?,
+        replica_uuid: derive_replica_uuid(name?),
         heartbeat: settings.duration("source.heartbeat")?,
         tls: tls?,
     })
@@ -119,6 +120,15 @@ pub fn derive_server_id(name: &str) -> u32 {
     const LOWEST: u64 = 1_000_000;
     let hash = super::fingerprint::Fnv::of(name.as_bytes());
     u32::try_from(LOWEST + hash % ((1 << 32) - LOWEST)).unwrap_or(u32::MAX)
+}
+
+/// The UUID that a relay registers with (RFC 9562, version 8): stable for a name.
+fn derive_replica_uuid(name: &str) -> uuid::Uuid {
+    let half = |salt: &str| super::fingerprint::Fnv::of(format!("{salt}{name}").as_bytes()).to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&half("outboxd/1/"));
+    bytes[8..].copy_from_slice(&half("outboxd/2/"));
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 fn is_loopback(host: &str) -> bool {

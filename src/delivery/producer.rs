@@ -197,6 +197,12 @@ pub fn transactional_id(config: &Config) -> Option<String> {
     (config.kafka.delivery == DeliveryMode::ExactlyOnce).then(|| format!("outboxd.{}", config.name))
 }
 
+/// How long a Kafka transaction of this relay may stay open; none at least once.
+pub(super) fn transaction_timeout(config: &Config) -> Option<Duration> {
+    transactional_id(config)?;
+    client_config(config).get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis)
+}
+
 fn is_fence(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
 }

@@ -133,7 +133,7 @@ fn source_header(record: &BorrowedMessage<'_>) -> Option<String> {
 }
 
 /// Whether a template can have made this topic name: its literal start and end fit.
-fn matches(template: &TopicTemplate, topic: &str) -> bool {
+pub(super) fn matches(template: &TopicTemplate, topic: &str) -> bool {
     let literal = |part: Option<&TopicPart>| match part {
         Some(TopicPart::Literal(text)) => text.clone(),
         _ => String::new(),

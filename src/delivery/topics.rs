@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::config::{KafkaConfig, TopicPart, TopicTemplate};
+use crate::config::{KafkaConfig, TopicTemplate};
 use crate::error::{Code, Error, Result};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::{Topic, TopicId};
@@ -75,7 +75,7 @@ impl Catalog {
     /// # Errors
     /// `TopicMissing` unless topics may be created.
     pub async fn ensure_configured<'a>(&self, templates: impl Iterator<Item = &'a TopicTemplate>) -> Result<()> {
-        for name in templates.filter_map(literal) {
+        for name in templates.filter_map(TopicTemplate::literal) {
             if self.partitions(&name).await?.is_none() && !self.config.create_topics {
                 return Err(Error::new(Code::TopicMissing, format!("topic {name} does not exist")));
             }
@@ -101,8 +101,7 @@ impl Catalog {
 
     /// librdkafka knows nothing of the topic's limit when it fills a batch.
     fn ensure_batches_fit(&self, name: &str, max_record_bytes: usize) -> Result<()> {
-        let configured = self.config.librdkafka.iter().find(|(key, _)| key == "batch.size");
-        let batch = configured.and_then(|(_, value)| value.parse().ok()).unwrap_or(DEFAULT_BATCH_SIZE);
+        let batch = batch_size(&self.config);
         if batch <= max_record_bytes {
             return Ok(());
         }
@@ -153,20 +152,20 @@ impl Catalog {
 
     async fn create(&self, name: &str) -> Result<()> {
         let replication = TopicReplication::Fixed(self.config.replication_factor);
-        let refused = |e: String| Error::new(Code::TopicCreate, format!("creating topic {name}")).caused_by(e);
+        let refused = |code, e: String| Error::new(code, format!("creating topic {name}")).caused_by(e);
         let results = self
             .admin
             .create_topics([&NewTopic::new(name, self.config.partitions, replication)], &kafka::admin_options())
             .await
-            .map_err(|e| refused(e.to_string()))?;
+            .map_err(|e| refused(Code::TopicCreate, e.to_string()))?;
         match results.into_iter().next() {
             Some(Ok(_)) => {
                 tracing::info!(topic = name, partitions = self.config.partitions, "output topic created");
                 Ok(())
             }
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-            Some(Err((_, code))) => Err(refused(code.to_string())),
-            None => Err(refused("no answer".into())),
+            Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
+            None => Err(refused(Code::TopicCreate, "no answer".into())),
         }
     }
 
@@ -192,14 +191,8 @@ impl Catalog {
     }
 }
 
-/// The topic of a template without fields.
-fn literal(template: &TopicTemplate) -> Option<String> {
-    template
-        .0
-        .iter()
-        .map(|part| match part {
-            TopicPart::Literal(text) => Some(text.as_str()),
-            TopicPart::AggregateType | TopicPart::EventType => None,
-        })
-        .collect()
+/// How large librdkafka lets a batch grow, bytes.
+pub(super) fn batch_size(config: &KafkaConfig) -> usize {
+    let configured = config.librdkafka.iter().find(|(key, _)| key == "batch.size");
+    configured.and_then(|(_, value)| value.parse().ok()).unwrap_or(DEFAULT_BATCH_SIZE)
 }

@@ -86,9 +86,9 @@ catalogue! {
     SourceTls = 2006, Halt, CONFIG, "TLS to MySQL failed",
         why "Without a verified server anyone on the path could read or forge the change stream.",
         fix "Set `source.tls.ca` to the authority that signed the server's certificate (MySQL's own is DATADIR/ca.pem), and `source.tls.mode` to what the certificate allows.";
-    ServerIdTaken = 2007, Restart, TEMPORARY, "another replica uses the same server id",
+    ServerIdTaken = 2007, Restart, CONFIG, "another replica uses the same server id",
         why "MySQL serves only one replica for each server id; two would push each other out.",
-        fix "Give each relay its own `name`, or set `source.server_id` to an unused number (SHOW REPLICAS lists the used ones).";
+        fix "Give each relay its own `name`, or set `source.server_id` to an unused number (SHOW REPLICAS lists the used ones); after three times in a minute outboxd stops.";
 
     // 21xx source settings
     SourceSettings = 2101, Halt, CONFIG, "MySQL is not set up for an outbox relay",
@@ -187,6 +187,10 @@ catalogue! {
         why "outboxd needs Write and Describe on output topics and its transactional id, Read and Write on the checkpoint topic.",
         fix "Grant the permission named; docs/operations.md lists all of them as commands.";
 
+    KafkaVersion = 4005, Halt, CONFIG, "the brokers are too old",
+        why "They do not know a request that outboxd needs: transactions and idempotent producers came with Kafka 0.11.",
+        fix "Use Kafka 2.5 or later; docs/operations.md says which versions are tested.";
+
     // 41xx topics
     TopicMissing = 4101, Halt, CONFIG, "an output topic does not exist",
         why "outboxd does not create topics by accident.",
@@ -198,6 +202,10 @@ catalogue! {
     TopicBatchSize = 4103, Halt, CONFIG, "an output topic takes only small batches",
         why "librdkafka would put records together into batches that the topic refuses.",
         fix "Raise `max.message.bytes` of the topic, or set `batch.size` under `[kafka.librdkafka]` to at most the number shown.";
+
+    TopicRefused = 4104, Halt, CONFIG, "Kafka refuses to create a topic",
+        why "The brokers' policy, or the number of partitions asked for, does not allow it; asking again would not help.",
+        fix "Create the topic by hand, or correct `kafka.partitions` and `kafka.replication_factor`.";
 
     // 42xx Kafka transactions
     DeliveryFailed = 4201, Restart, TEMPORARY, "a Kafka transaction did not complete",

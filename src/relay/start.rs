@@ -132,8 +132,10 @@ impl Beginning<'_> {
         let mut conn = connect::connect(&config.source).await?;
         failpoint::hit("source_connected")?;
         let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
-        preflight::ensure_ready(&server, config)?;
-        connect::within("looking for the outbox tables", preflight::look_for_tables(&mut conn, config)).await??;
+        let looking = preflight::tables::read(&mut conn, &config.outboxes);
+        let tables = connect::within("looking for the outbox tables", looking).await??;
+        let facts = preflight::Facts { server: &server, tables: &tables, config, resuming: resumed };
+        self.relay.judge(&preflight::inspect(&facts))?;
         self.relay.status.source_connected(self.source_facts(&server));
         let mut deliverer = match charge {
             Charge::Taken(deliverer) => *deliverer,
@@ -178,14 +180,19 @@ impl Beginning<'_> {
         Ok(deliverer)
     }
 
-    fn ensure_usable(&self, checkpoint: &Checkpoint) -> Result<()> {
-        let cluster = self.store.cluster_id();
-        if checkpoint.cluster_id != cluster {
-            return Err(Error::new(
-                Code::CheckpointUnreadable,
-                format!("the checkpoint was written to Kafka cluster {}, this is {cluster}", checkpoint.cluster_id),
-            ));
+    /// A checkpoint that was copied from another cluster covers records that this one does not have.
+    pub(super) fn ensure_cluster(checkpoint: &Checkpoint, cluster: &str) -> Result<()> {
+        if checkpoint.cluster_id == cluster {
+            return Ok(());
         }
+        Err(Error::new(
+            Code::CheckpointUnreadable,
+            format!("the checkpoint was written to Kafka cluster {}, this is {cluster}", checkpoint.cluster_id),
+        ))
+    }
+
+    fn ensure_usable(&self, checkpoint: &Checkpoint) -> Result<()> {
+        Self::ensure_cluster(checkpoint, self.store.cluster_id())?;
         let config = self.relay.config.fingerprint();
         if checkpoint.config != config {
             tracing::info!("the mapping has changed since the last checkpoint; it applies to rows from now on");

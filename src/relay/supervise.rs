@@ -1,8 +1,9 @@
 //! Runs, classifies what ended a run, backs off, runs again, or ends the process.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Relay, run_once};
@@ -22,6 +23,41 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 /// Runs in a row that may meet the same damage at the same place before a human has to look.
 const SAME_DAMAGE: u32 = 2;
 
+/// Meetings with another reader of our server id before a human has to look, and the time in which they count: one comes
+/// from a connection that the server has not missed yet, or with a successor.
+const COLLISIONS: (usize, Duration) = (3, Duration::from_secs(60));
+
+/// What may be tried again a few times only.
+#[derive(Default)]
+struct Patience {
+    damaged: u32,
+    collisions: Vec<Instant>,
+}
+
+impl Patience {
+    /// Records were delivered: what was met before is behind us.
+    fn progress(&mut self) {
+        self.damaged = 0;
+    }
+
+    /// Whether another run after this error may help.
+    fn lasts(&mut self, code: Code) -> bool {
+        match code {
+            Code::EventCorrupt | Code::CompressedPayload | Code::TaskPanicked => {
+                self.damaged += 1;
+                self.damaged <= SAME_DAMAGE
+            }
+            Code::ServerIdTaken => {
+                let (limit, time) = COLLISIONS;
+                self.collisions.retain(|met| met.elapsed() < time);
+                self.collisions.push(Instant::now());
+                self.collisions.len() < limit
+            }
+            _ => true,
+        }
+    }
+}
+
 /// Runs the relay until it is drained or an error ends the process.
 ///
 /// # Errors
@@ -38,7 +74,7 @@ pub async fn supervise(config: Config, first_start: bool, shutdown: Shutdown) ->
             Some(tokio::spawn(admin::serve(listener, Arc::clone(&status), Arc::clone(&metrics), stop_admin.clone())))
         }
     };
-    let relay = Relay { owner: owner(), config, first_start, metrics, status };
+    let relay = Relay { owner: owner(), config, first_start, metrics, status, warned: Mutex::default() };
     let result = keep_running(&relay, &shutdown).await;
     relay.status.stopping();
     stop_admin.cancel();
@@ -51,7 +87,7 @@ pub async fn supervise(config: Config, first_start: bool, shutdown: Shutdown) ->
 async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
     let mut memory = Memory::default();
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
-    let mut damaged = 0;
+    let mut patience = Patience::default();
     loop {
         let before = memory.delivered;
         let ended = tokio::select! {
@@ -64,15 +100,15 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
         relay.metrics.error(error.code());
         if memory.delivered > before {
             backoff.reset();
-            damaged = 0;
+            patience.progress();
         }
-        damaged += u32::from(is_damage(error.code()));
+        let patient = patience.lasts(error.code());
         if shutdown.drain.is_cancelled() && error.disposition() == Disposition::Restart {
             tracing::warn!(code = %error.code(), error = error.chain(), "stopped while draining; nothing is lost");
             return Ok(());
         }
         let renewed = error.code() == Code::ProducerRenewed;
-        if let Some(end) = decide(relay, &mut memory, error, damaged) {
+        if let Some(end) = decide(relay, &mut memory, error, patient) {
             return Err(end);
         }
         // A renewal is no failure: what was sent is committed.
@@ -85,7 +121,7 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
 }
 
 /// `Some` if the error ends the process.
-fn decide(relay: &Relay, memory: &mut Memory, error: Error, damaged: u32) -> Option<Error> {
+fn decide(relay: &Relay, memory: &mut Memory, error: Error, patient: bool) -> Option<Error> {
     if error.code() == Code::TaskPanicked {
         relay.status.panicked("reader");
         relay.metrics.task_panicked("reader");
@@ -94,7 +130,7 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, damaged: u32) -> Opt
         // Kafka does not say who fenced us, and it may have been the coordinator, which fences a transaction that it
         // times out (KIP-588 is missing in librdkafka): the next run looks who writes before it fences in turn.
         Disposition::Fenced if memory.owned && !memory.superseded => memory.fenced = true,
-        Disposition::Restart if damaged <= SAME_DAMAGE => {}
+        Disposition::Restart if patient => {}
         Disposition::Restart | Disposition::Fenced | Disposition::Halt | Disposition::Bug => {
             if error.disposition() == Disposition::Fenced {
                 relay.metrics.kafka_fenced.inc();
@@ -107,10 +143,6 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, damaged: u32) -> Opt
     relay.status.stalled(&error);
     tracing::warn!(code = %error.code(), error = error.chain(), fix = error.fix(), "the run ended; starting another one");
     None
-}
-
-fn is_damage(code: Code) -> bool {
-    matches!(code, Code::EventCorrupt | Code::CompressedPayload | Code::TaskPanicked)
 }
 
 fn owner() -> Owner {
@@ -129,5 +161,25 @@ impl Relay {
     /// This process as the owner of its next producer.
     pub(super) fn owner_of(&self, memory: &Memory) -> Owner {
         Owner { incarnation: memory.incarnations, ..self.owner.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn damage_and_collisions_are_tried_a_few_times_and_the_rest_for_ever() {
+        let mut patience = Patience::default();
+        assert!(patience.lasts(Code::EventCorrupt) && patience.lasts(Code::CompressedPayload));
+        assert!(!patience.lasts(Code::TaskPanicked));
+        patience.progress();
+        assert!(patience.lasts(Code::EventCorrupt));
+
+        assert!(patience.lasts(Code::ServerIdTaken) && patience.lasts(Code::ServerIdTaken));
+        tokio::time::advance(COLLISIONS.1).await;
+        assert!(patience.lasts(Code::ServerIdTaken) && patience.lasts(Code::ServerIdTaken));
+        assert!(!patience.lasts(Code::ServerIdTaken));
+        assert!((0..100).all(|_| patience.lasts(Code::SourceLost)));
     }
 }

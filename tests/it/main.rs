@@ -8,6 +8,7 @@ mod carries_large_rows;
 mod carries_several_outboxes;
 mod decides_unknown_outcomes;
 mod delivers;
+mod diagnoses;
 mod doubts_a_slow_commit;
 mod drains_on_sigterm;
 mod fences_the_older_instance;

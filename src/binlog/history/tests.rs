@@ -1,29 +1,16 @@
 use super::*;
 use crate::binlog::server::{LogFile, MariadbGtids};
-use crate::binlog::testing::{FILE, UUID, at, fingerprint, prepared};
+use crate::binlog::testing::{FILE, UUID, at, fingerprint, prepared, sound_server};
 
 fn server(gtid_mode: &str, executed: &str, purged: &str) -> Server {
     let log = |name: &str, size| LogFile { name: name.into(), size };
     Server {
-        version: "9.7.4".into(),
         mode: if gtid_mode == "ON" { PositionMode::Gtid } else { PositionMode::File },
-        mariadb: None,
-        uuid: UUID.into(),
-        id: 1,
-        log_bin: true,
-        binlog_format: "ROW".into(),
-        binlog_row_image: "FULL".into(),
-        binlog_row_metadata: "FULL".into(),
-        is_replica: false,
-        log_replica_updates: true,
-        binlog_error_action: "ABORT_SERVER".into(),
         gtid_mode: gtid_mode.into(),
         executed: executed.parse().unwrap(),
         purged: purged.parse().unwrap(),
-        end: at(5000),
-        do_db: String::new(),
-        ignore_db: String::new(),
         logs: vec![log(FILE, 5000), log("mysql-bin.000002", 900)],
+        ..sound_server()
     }
 }
 

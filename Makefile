@@ -43,6 +43,10 @@ test-crash: setup ## the proofs in full: every fault, many times (under an hour)
 	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
 	    --test-threads=$(TEST_THREADS) $(PROOFS)
 
+.PHONY: soak-binlog
+soak-binlog: setup ## logs of gigabytes (some minutes, 20 GB of disk)
+	@cargo test --test it --features failpoints soak_binlog -- --ignored --nocapture --test-threads=1
+
 .PHONY: check
 check: fmt-check clippy doc-check deny ## format, lints, documentation, licences and advisories
 

@@ -272,6 +272,8 @@ pub enum OnUpdate {
     Stop,
     /// Count and log it.
     Warn,
+    /// Publish the row as it is after the update.
+    Emit,
 }
 
 /// `[http]`.

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use outboxd::batch::{Batch, Batcher};
 use outboxd::binlog::connect;
-use outboxd::binlog::event::RowChange;
 use outboxd::binlog::history::DumpFrom;
 use outboxd::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use outboxd::config::{self, Config, OutboxConfig, Sources};
 use outboxd::delivery::producer::Incarnation;
-use outboxd::outbox::transaction::Observer;
+use outboxd::outbox::transaction::{Ignored, Observer};
 use outboxd::outbox::{Tables, Transactions};
 use outboxd::position::FilePosition;
 use outboxd::record::{MapError, Mapper, Topic, TopicId};
@@ -175,7 +174,7 @@ struct Pipeline {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn ignored(&mut self, _: usize, _: RowChange) {}
+    fn ignored(&mut self, _: usize, _: Ignored) {}
 }
 
 impl Pipeline {

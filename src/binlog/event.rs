@@ -6,7 +6,7 @@ use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::Event;
 use serde::{Deserialize, Serialize};
 
-use super::rows::RowsVersion;
+use super::rows::{Images, RowsVersion};
 use super::table::TableMap;
 use super::xa::Xid;
 use crate::position::{FilePosition, Gtid};
@@ -28,17 +28,10 @@ pub enum BinlogEvent {
     Savepoint(Vec<u8>),
     /// `ROLLBACK TO name`
     RollbackTo(Vec<u8>),
-    /// Inserted rows of an outbox table, undecoded.
-    Inserted(OutboxRows),
-    /// An UPDATE or DELETE of outbox rows.
-    Changed {
-        /// Which outbox.
-        outbox: OutboxId,
-        /// What was done to its rows.
-        change: RowChange,
-        /// Where the event stands.
-        at: FilePosition,
-    },
+    /// Inserted or updated rows of an outbox table, undecoded.
+    Rows(OutboxRows),
+    /// Deleted rows of an outbox table: the tidy outbox.
+    Deleted(OutboxId),
     /// A statement inside a transaction that may have written an outbox table without logging rows.
     Statement {
         /// The outbox table named, as `schema.table`.
@@ -58,15 +51,6 @@ pub enum BinlogEvent {
     Passed,
 }
 
-/// What was done to existing outbox rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowChange {
-    /// UPDATE, or REPLACE and ON DUPLICATE KEY UPDATE that hit a row.
-    Update,
-    /// DELETE: the tidy outbox.
-    Delete,
-}
-
 /// The head of an event group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupStart {
@@ -78,7 +62,7 @@ pub struct GroupStart {
     pub start: FilePosition,
 }
 
-/// A WRITE_ROWS event of an outbox table, kept whole until its source transaction is decided.
+/// A WRITE_ROWS or UPDATE_ROWS event of an outbox table, kept whole until its source transaction is decided.
 #[derive(Debug)]
 pub struct OutboxRows {
     /// Which outbox.
@@ -87,6 +71,8 @@ pub struct OutboxRows {
     pub table: Arc<TableMap>,
     /// Row event version.
     pub version: RowsVersion,
+    /// Whether the rows were inserted or updated.
+    pub images: Images,
     /// The raw event.
     pub event: Event,
     /// Where the event ends (its outer event, if compressed).
@@ -100,6 +86,8 @@ pub struct Terminator {
     pub end: GroupEnd,
     /// Its identity, for "rewind one and verify".
     pub fingerprint: Fingerprint,
+    /// Outbox tables that the group, a statement, empties or drops.
+    pub emptied: Vec<OutboxId>,
 }
 
 /// How an event group ends.

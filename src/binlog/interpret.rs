@@ -9,9 +9,9 @@ use mysql_async::binlog::events::{AnonymousGtidEvent, Event, GtidEvent, QueryEve
 use mysql_async::binlog::{EventFlags, EventType};
 use uuid::Uuid;
 
-use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
-use super::rows::{RowsVersion, WriteRows};
-use super::statement::{self, Statement};
+use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
+use super::rows::{Images, RowsVersion, WriteRows};
+use super::statement::{self, Statement, TableStatement};
 use super::xa::XaPrepare;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Gtid, MysqlGtid, Sid, Tag};
@@ -115,14 +115,12 @@ impl Interpreter {
             Ok(EventType::XID_EVENT) => self.terminate(GroupEnd::Commit, fingerprint),
             Ok(EventType::XA_PREPARE_LOG_EVENT) => self.xa_prepare(&event, fingerprint),
             Ok(EventType::TABLE_MAP_EVENT) => self.table_map(&event),
-            Ok(EventType::WRITE_ROWS_EVENT) => self.rows(event, RowsVersion::V2),
-            Ok(EventType::WRITE_ROWS_EVENT_V1) => self.rows(event, RowsVersion::V1),
-            Ok(
-                EventType::UPDATE_ROWS_EVENT | EventType::UPDATE_ROWS_EVENT_V1 | EventType::PARTIAL_UPDATE_ROWS_EVENT,
-            ) => self.changed(&event, RowChange::Update),
-            Ok(EventType::DELETE_ROWS_EVENT | EventType::DELETE_ROWS_EVENT_V1) => {
-                self.changed(&event, RowChange::Delete)
-            }
+            Ok(EventType::WRITE_ROWS_EVENT) => self.rows(event, RowsVersion::V2, Images::Inserted),
+            Ok(EventType::WRITE_ROWS_EVENT_V1) => self.rows(event, RowsVersion::V1, Images::Inserted),
+            Ok(EventType::UPDATE_ROWS_EVENT) => self.rows(event, RowsVersion::V2, Images::Updated),
+            Ok(EventType::UPDATE_ROWS_EVENT_V1) => self.rows(event, RowsVersion::V1, Images::Updated),
+            Ok(EventType::PARTIAL_UPDATE_ROWS_EVENT) => self.rows(event, RowsVersion::V2, Images::PartiallyUpdated),
+            Ok(EventType::DELETE_ROWS_EVENT | EventType::DELETE_ROWS_EVENT_V1) => self.deleted(&event),
             Ok(
                 EventType::FORMAT_DESCRIPTION_EVENT
                 | EventType::PREVIOUS_GTIDS_EVENT
@@ -135,6 +133,7 @@ impl Interpreter {
                 | EventType::RAND_EVENT
                 | EventType::USER_VAR_EVENT,
             ) => Ok(BinlogEvent::Passed),
+            Ok(EventType::INCIDENT_EVENT) => Err(self.incident()),
             _ if event.header().flags().contains(EventFlags::LOG_EVENT_IGNORABLE_F) => Ok(BinlogEvent::Passed),
             _ => Err(Error::new(
                 Code::EventUnsupported,
@@ -197,12 +196,29 @@ impl Interpreter {
             Statement::Other if self.in_transaction => Ok(self.logged_statement(&query)),
             Statement::CreateTable | Statement::Other => {
                 let touched = statement::table_statement(text, query.schema_raw(), self.tables.configured());
-                let end = self.terminate(GroupEnd::Standalone, fingerprint)?;
-                if let Some((table, verb)) = touched {
-                    tracing::warn!(table, verb, position = %self.position(), "outbox table changed by a statement");
+                let mut end = self.terminate(GroupEnd::Standalone, fingerprint)?;
+                if let (Some(touched), BinlogEvent::Terminator(end)) = (touched, &mut end) {
+                    self.log_touched(&touched);
+                    end.emptied.extend(touched.tables.iter().copied().map(OutboxId).filter(|_| touched.empties()));
                 }
                 Ok(end)
             }
+        }
+    }
+
+    /// The server itself says that its log has a hole, e.g. because a statement did not fit its cache.
+    fn incident(&self) -> Error {
+        let what = format!("incident event before {}: the server could not log all changes", self.position());
+        Error::new(Code::EventUnsupported, what).with_fix(
+            "Compare the outbox table with its topics: rows may be missing from the log for good. Then start over behind \
+             the incident under a new `name`.",
+        )
+    }
+
+    fn log_touched(&self, touched: &TableStatement) {
+        for (database, table) in touched.tables.iter().filter_map(|&i| self.tables.configured().get(i)) {
+            let (table, verb, at) = (format!("{database}.{table}"), touched.verb, self.position());
+            tracing::warn!(table, verb, position = %at, "outbox table changed by a statement");
         }
     }
 
@@ -225,25 +241,26 @@ impl Interpreter {
         Ok(BinlogEvent::Passed)
     }
 
-    fn rows(&mut self, event: Event, version: RowsVersion) -> Result<BinlogEvent> {
+    fn rows(&self, event: Event, version: RowsVersion, images: Images) -> Result<BinlogEvent> {
         let id = WriteRows::table_id(event.data()).map_err(|e| self.cursor.undecodable("row event", &e))?;
         Ok(match self.tables.find(id) {
             None => BinlogEvent::Passed,
-            Some((outbox, table)) => BinlogEvent::Inserted(OutboxRows {
+            Some((outbox, table)) => BinlogEvent::Rows(OutboxRows {
                 outbox,
                 table: Arc::clone(table),
                 version,
+                images,
                 event,
                 at: self.position().clone(),
             }),
         })
     }
 
-    fn changed(&mut self, event: &Event, change: RowChange) -> Result<BinlogEvent> {
+    fn deleted(&self, event: &Event) -> Result<BinlogEvent> {
         let id = WriteRows::table_id(event.data()).map_err(|e| self.cursor.undecodable("row event", &e))?;
         Ok(match self.tables.find(id) {
             None => BinlogEvent::Passed,
-            Some((outbox, _)) => BinlogEvent::Changed { outbox, change, at: self.position().clone() },
+            Some((outbox, _)) => BinlogEvent::Deleted(outbox),
         })
     }
 
@@ -259,7 +276,7 @@ impl Interpreter {
         }
         self.in_group = false;
         self.in_transaction = false;
-        Ok(BinlogEvent::Terminator(Terminator { end, fingerprint }))
+        Ok(BinlogEvent::Terminator(Terminator { end, fingerprint, emptied: Vec::new() }))
     }
 }
 

@@ -1,13 +1,14 @@
-//! WRITE_ROWS: the inserted rows, as slices of the event.
+//! WRITE_ROWS and UPDATE_ROWS: the rows as they are afterwards, as slices of the event.
 //!
 //! Format: "Rows_event" in MySQL's source documentation. Version 2 differs from 1 by extra data (NDB, partition ids)
-//! between header and columns, which is skipped by its length.
+//! between header and columns, which is skipped by its length. An update holds two images of each row. PARTIAL_UPDATE_ROWS may
+//! hold changes of a JSON value instead of the value; no changes mean the value before (WL#2955).
 #![deny(clippy::indexing_slicing)]
 
 use std::fmt;
 
 use super::bytes::{DecodeError, Reader, bit, uint_le};
-use super::table::{Storage, TableMap};
+use super::table::{ColumnKind, Storage, TableMap};
 
 /// Which row event: WRITE_ROWS_EVENT_V1 (type 23) or WRITE_ROWS_EVENT (type 30).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +19,22 @@ pub enum RowsVersion {
     V2,
 }
 
+/// What a row event holds of each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// The inserted row.
+    Inserted,
+    /// The row before and after an update.
+    Updated,
+    /// The same, with JSON values that may be partial.
+    PartiallyUpdated,
+}
+
 /// One column of one row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cell<'a> {
-    /// Not in the row image (`binlog_row_image` is not FULL): the value is unknown, which is not NULL.
+    /// Not in the row image, or only in part (`binlog_row_image`, `binlog_row_value_options`): the value is unknown, which
+    /// is not NULL.
     Absent,
     /// SQL NULL.
     Null,
@@ -62,15 +75,35 @@ impl Projection {
     }
 }
 
-/// The rows of one WRITE_ROWS event. Nothing is copied: cells borrow from the event.
+/// The rows of one row event. Nothing is copied: cells borrow from the event.
 #[derive(Clone)]
 pub struct WriteRows<'a> {
     table: &'a TableMap,
-    present: &'a [u8],
-    null_bytes: usize,
+    images: Images,
+    /// Columns of the image before an update.
+    before: Present<'a>,
+    present: Present<'a>,
     rows: Reader<'a>,
     /// An image without any column has no bytes, but it is a row.
     bare_row: bool,
+}
+
+/// Which columns an image has.
+#[derive(Clone, Copy)]
+struct Present<'a> {
+    bitmap: &'a [u8],
+    null_bytes: usize,
+}
+
+impl<'a> Present<'a> {
+    fn read(r: &mut Reader<'a>, columns: usize) -> Result<Self, DecodeError> {
+        let bitmap = r.take(columns.div_ceil(8), "columns present")?;
+        Ok(Self { bitmap, null_bytes: (0..columns).filter(|&i| bit(bitmap, i)).count().div_ceil(8) })
+    }
+
+    fn is_empty(self) -> bool {
+        self.null_bytes == 0
+    }
 }
 
 impl<'a> WriteRows<'a> {
@@ -79,11 +112,21 @@ impl<'a> WriteRows<'a> {
         Reader::new(data).uint(6, "table id")
     }
 
+    /// [`WriteRows::decode_images`] of inserted rows.
+    pub fn decode(data: &'a [u8], version: RowsVersion, table: &'a TableMap) -> Result<Self, DecodeError> {
+        Self::decode_images(data, version, Images::Inserted, table)
+    }
+
     /// Reads the head of the event: everything after the common header, without the checksum.
     ///
     /// `table` must be the table map of the same group; another number of columns is an error (a column was added or
     /// dropped in between).
-    pub fn decode(data: &'a [u8], version: RowsVersion, table: &'a TableMap) -> Result<Self, DecodeError> {
+    pub fn decode_images(
+        data: &'a [u8],
+        version: RowsVersion,
+        images: Images,
+        table: &'a TableMap,
+    ) -> Result<Self, DecodeError> {
         let mut r = Reader::new(data);
         if r.uint(6, "table id")? != table.table_id {
             return Err(r.malformed("table id"));
@@ -99,12 +142,14 @@ impl<'a> WriteRows<'a> {
         if usize::try_from(r.packed("column count")?) != Ok(columns) {
             return Err(r.malformed("column count"));
         }
-        let present = r.take(columns.div_ceil(8), "columns present")?;
-        let count = (0..columns).filter(|&i| bit(present, i)).count();
-        if count == 0 {
+        let before = Present::read(&mut r, columns)?;
+        let present = if images == Images::Inserted { before } else { Present::read(&mut r, columns)? };
+        // An update without columns cannot be told from no update: the server does not write one.
+        let bare_row = images == Images::Inserted && present.is_empty();
+        if present.is_empty() {
             r.end("row without columns")?;
         }
-        Ok(Self { table, present, null_bytes: count.div_ceil(8), rows: r, bare_row: count == 0 })
+        Ok(Self { table, images, before, present, rows: r, bare_row })
     }
 
     /// Puts the next row's wanted columns into `cells`; false at the clean end. After an error the same error comes
@@ -116,27 +161,55 @@ impl<'a> WriteRows<'a> {
         }
         cells.resize(wanted.slots.len(), Cell::Absent);
         let mut r = self.rows;
-        let nulls = r.take(self.null_bytes, "NULL bitmap of a row")?;
+        let mut partial = Partial::default();
+        if self.images != Images::Inserted {
+            self.image(&mut r, self.before, partial, wanted, cells)?;
+        }
+        if self.images == Images::PartiallyUpdated {
+            partial = Partial::read(&mut r, self.table)?;
+        }
+        self.image(&mut r, self.present, partial, wanted, cells)?;
+        self.rows = r;
+        self.bare_row = false;
+        Ok(true)
+    }
+
+    /// Reads one image of a row.
+    #[inline]
+    fn image(
+        &self,
+        r: &mut Reader<'a>,
+        present: Present<'a>,
+        mut partial: Partial<'a>,
+        wanted: &Projection,
+        cells: &mut [Cell<'a>],
+    ) -> Result<(), DecodeError> {
+        let nulls = r.take(present.null_bytes, "NULL bitmap of a row")?;
         let mut slots = wanted.slots.iter();
         let mut next = slots.next();
         let mut nth = 0;
         for (index, column) in self.table.columns.iter().enumerate() {
-            let cell = if !bit(self.present, index) {
+            let is_partial = partial.next(&column.kind);
+            let cell = if !bit(present.bitmap, index) {
                 Cell::Absent
             } else {
                 nth += 1;
-                if bit(nulls, nth - 1) { Cell::Null } else { Cell::Value(stored(&mut r, column.storage)?) }
+                match bit(nulls, nth - 1) {
+                    true => Cell::Null,
+                    false => Cell::Value(stored(r, column.storage)?),
+                }
             };
             while let Some(slot) = next.filter(|slot| slot.column == index) {
-                if let Some(place) = cells.get_mut(slot.cell) {
-                    *place = cell;
+                match (cells.get_mut(slot.cell), cell) {
+                    (Some(_same), Cell::Value([])) if is_partial => {}
+                    (Some(place), Cell::Value(_)) if is_partial => *place = Cell::Absent,
+                    (Some(place), cell) => *place = cell,
+                    (None, _) => {}
                 }
                 next = slots.next();
             }
         }
-        self.rows = r;
-        self.bare_row = false;
-        Ok(true)
+        Ok(())
     }
 
     /// How many rows are left. Steps over their bytes, so it also tells whether the whole event can be decoded.
@@ -146,6 +219,41 @@ impl<'a> WriteRows<'a> {
             count += 1;
         }
         Ok(count)
+    }
+}
+
+/// Which JSON columns of an image after an update hold changes only: a bit for each JSON column of the table.
+#[derive(Clone, Copy, Default)]
+struct Partial<'a> {
+    bits: &'a [u8],
+    nth: usize,
+}
+
+/// Bit of the value options that says that the bits follow.
+const PARTIAL_JSON_UPDATES: u64 = 1;
+
+impl<'a> Partial<'a> {
+    fn read(r: &mut Reader<'a>, table: &TableMap) -> Result<Self, DecodeError> {
+        const WHAT: &str = "value options of a row";
+        let options = r.packed(WHAT)?;
+        if options & !PARTIAL_JSON_UPDATES != 0 {
+            return Err(r.malformed(WHAT));
+        }
+        if options == 0 {
+            return Ok(Self::default());
+        }
+        let columns = table.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Json { .. })).count();
+        Ok(Self { bits: r.take(columns.div_ceil(8), WHAT)?, nth: 0 })
+    }
+
+    /// Whether the next column, if it is of type JSON, holds changes only.
+    #[inline]
+    fn next(&mut self, kind: &ColumnKind) -> bool {
+        if self.bits.is_empty() || !matches!(kind, ColumnKind::Json { .. }) {
+            return false;
+        }
+        self.nth += 1;
+        bit(self.bits, self.nth - 1)
     }
 }
 

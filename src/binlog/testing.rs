@@ -7,7 +7,7 @@ use mysql_async::binlog::{BinlogChecksumAlg, BinlogVersion};
 
 use super::Charset;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
-use super::rows::RowsVersion;
+use super::rows::{Images, RowsVersion};
 use super::server::{Server, Settings};
 use super::table::{Column, ColumnKind, Storage, TableMap};
 use super::xa::{PreparedXa, Xid};
@@ -135,16 +135,17 @@ pub(crate) fn xid(number: u64) -> Xid {
 }
 
 pub(crate) fn terminator(number: u64, end: GroupEnd) -> BinlogEvent {
-    BinlogEvent::Terminator(Terminator { end, fingerprint: fingerprint(number) })
+    BinlogEvent::Terminator(Terminator { end, fingerprint: fingerprint(number), emptied: Vec::new() })
 }
 
 /// Undecoded rows of outbox 0; `mark` tells them apart.
 pub(crate) fn inserted(mark: u8) -> BinlogEvent {
     let table = TableMap { table_id: 7, database: "shop".into(), table: "outbox".into(), columns: Vec::new() };
-    BinlogEvent::Inserted(OutboxRows {
+    BinlogEvent::Rows(OutboxRows {
         outbox: OutboxId(0),
         table: Arc::new(table),
         version: RowsVersion::V2,
+        images: Images::Inserted,
         event: read(&raw(30, 0, &[mark; 10], 0)),
         at: at(1),
     })
@@ -177,6 +178,7 @@ pub(crate) fn rows(rows: &[[Option<&str>; 5]]) -> OutboxRows {
         outbox: OutboxId(0),
         table: Arc::new(table),
         version: RowsVersion::V2,
+        images: Images::Inserted,
         event: read(&raw(30, 0, &body, 0)),
         at: at(1),
     }

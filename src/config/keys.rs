@@ -204,9 +204,9 @@ pub(super) const KEYS: &[Key] = &[
     key("outbox.*.source_header", Flag, Default("true"), "Add the header `outboxd-source` = POSITION#ORDINAL/COUNT."),
     key(
         "outbox.*.on_update",
-        Choice(&["stop", "warn"], &["emit"]),
+        Choice(&["stop", "warn", "emit"], &[]),
         Default("stop"),
-        "What an update of an outbox row does.",
+        "What an update of an outbox row does; `emit` publishes the row as it is after the update.",
     ),
     key("outbox.*.headers.*", Text, Optional(""), "Header name = column."),
     key(

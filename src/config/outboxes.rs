@@ -52,7 +52,11 @@ fn outbox(settings: &mut Settings<'_>, name: &str, checkpoint_topic: Option<&str
         }
     }
     let headers = headers(settings, &key("headers"));
-    let on_update = if settings.text(&key("on_update"))? == "warn" { OnUpdate::Warn } else { OnUpdate::Stop };
+    let on_update = match settings.text(&key("on_update"))?.as_str() {
+        "warn" => OnUpdate::Warn,
+        "emit" => OnUpdate::Emit,
+        _ => OnUpdate::Stop,
+    };
     let (database, table) = table?;
     Some(OutboxConfig {
         name: name.to_owned(),

@@ -148,8 +148,8 @@ catalogue! {
         why "The record's key, value or headers would be wrong.",
         fix "Correct the column name in `[outbox.NAME]`, or add the column.";
     ColumnAbsent = 3002, Halt, DATA, "a configured column is not in the row image",
-        why "The row was logged with `binlog_row_image` MINIMAL or NOBLOB; an absent column is not NULL.",
-        fix "Set `binlog_row_image=FULL`, also for sessions that set their own.";
+        why "The row was logged with `binlog_row_image` MINIMAL or NOBLOB, or `binlog_row_value_options=PARTIAL_JSON`; an absent column is not NULL.",
+        fix "Set `binlog_row_image=FULL` and `binlog_row_value_options=''`, also for sessions that set their own.";
     ColumnType = 3003, Halt, CONFIG, "a configured column has a type that cannot be shown",
         why "Its value has no documented text or bytes form.",
         fix "Use another column, or change its type.";
@@ -158,7 +158,7 @@ catalogue! {
         fix "SET PERSIST binlog_row_metadata = 'FULL';";
     RowUpdated = 3005, Halt, DATA, "an outbox row was updated",
         why "An outbox row is an event that may already be published; changing it changes nothing downstream.",
-        fix "Insert a new row instead (also instead of REPLACE and ON DUPLICATE KEY UPDATE), or set `on_update = \"warn\"` for the outbox.";
+        fix "Insert a new row instead (also instead of REPLACE and ON DUPLICATE KEY UPDATE), or set `on_update` to \"warn\" or \"emit\" for the outbox.";
     TopicName = 3006, Halt, DATA, "a row names a topic that is not legal",
         why "Kafka allows letters, digits, `.`, `_` and `-`, at most 249 characters; internal topics and the checkpoint topic are never written to.",
         fix "Correct the value that the application writes; `topic` in `[outbox.NAME]` decides which column it comes from.";

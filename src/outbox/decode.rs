@@ -168,7 +168,8 @@ impl Tables {
     ) -> Result<(), E> {
         let columns = self.columns(rows)?;
         let undecodable = |e| Error::new(Code::EventUndecodable, format!("{}: row event: {e}", rows.at));
-        let mut event = WriteRows::decode(rows.event.data(), rows.version, &rows.table).map_err(undecodable)?;
+        let mut event =
+            WriteRows::decode_images(rows.event.data(), rows.version, rows.images, &rows.table).map_err(undecodable)?;
         let mut cells = Vec::with_capacity(columns.columns.len());
         while event.next_row(&columns.projection, &mut cells).map_err(undecodable)? {
             ensure_present(&cells, &columns, rows)?;
@@ -199,7 +200,7 @@ fn ensure_present(cells: &[Cell<'_>], columns: &Columns, rows: &OutboxRows) -> R
         Some(slot) => Err(Error::new(
             Code::ColumnAbsent,
             format!(
-                "{}: a row of {}.{} was logged without column \"{}\" (binlog_row_image)",
+                "{}: a row of {}.{} was logged without column \"{}\" (binlog_row_image, binlog_row_value_options)",
                 rows.at, rows.table.database, rows.table.table, columns.columns[slot].name
             ),
         )),

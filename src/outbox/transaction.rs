@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::xa::{self, Undecided};
-use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, RowChange, Terminator};
+use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
+use crate::binlog::rows::Images;
 use crate::binlog::xa::{PreparedXa, XaStep, Xid};
 use crate::config::{OnUpdate, OutboxConfig};
 use crate::error::{Code, Error, Result};
@@ -33,10 +34,21 @@ pub struct SourceTransaction {
     pub xa: Option<XaStep>,
 }
 
-/// An outbox row that was changed after its insert; counted per table.
+/// What was passed over; counted per table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// A committed UPDATE event, also of REPLACE and ON DUPLICATE KEY UPDATE.
+    Update,
+    /// A DELETE event.
+    Delete,
+    /// TRUNCATE or DROP.
+    Truncate,
+}
+
+/// Is told of changes of an outbox table that are no events.
 pub trait Observer {
-    /// An UPDATE or DELETE event was passed over.
-    fn ignored(&mut self, outbox: usize, change: RowChange);
+    /// One was passed over.
+    fn ignored(&mut self, outbox: usize, change: Ignored);
 }
 
 /// The state machine. Feed it every event in stream order.
@@ -83,11 +95,8 @@ impl Transactions {
     pub fn apply(&mut self, event: BinlogEvent, observer: &mut impl Observer) -> Result<Option<SourceTransaction>> {
         match event {
             BinlogEvent::GroupStart(start) => self.begin(start),
-            BinlogEvent::Inserted(rows) => return self.hold(rows).map(|()| None),
-            BinlogEvent::Changed { outbox, change, at } => {
-                self.ensure_change_allowed(outbox.0, change, &at)?;
-                observer.ignored(outbox.0, change);
-            }
+            BinlogEvent::Rows(rows) => return self.hold(rows).map(|()| None),
+            BinlogEvent::Deleted(outbox) => observer.ignored(outbox.0, Ignored::Delete),
             BinlogEvent::Statement { table, thread_id, at } => {
                 return Err(Error::new(
                     Code::StatementLogged,
@@ -96,7 +105,7 @@ impl Transactions {
             }
             BinlogEvent::Savepoint(name) => self.savepoint(name),
             BinlogEvent::RollbackTo(name) => self.rollback_to(&name)?,
-            BinlogEvent::Terminator(terminator) => return self.terminate(terminator),
+            BinlogEvent::Terminator(terminator) => return self.terminate(terminator, observer),
             BinlogEvent::Begin
             | BinlogEvent::XaStart
             | BinlogEvent::Rotated
@@ -152,8 +161,9 @@ impl Transactions {
     }
 
     /// `None` for a prepared group that was read again: the checkpoint is past it.
-    fn terminate(&mut self, terminator: Terminator) -> Result<Option<SourceTransaction>> {
-        let Terminator { end, fingerprint } = terminator;
+    fn terminate(&mut self, terminator: Terminator, observer: &mut impl Observer) -> Result<Option<SourceTransaction>> {
+        let Terminator { end, fingerprint, emptied } = terminator;
+        emptied.iter().for_each(|outbox| observer.ignored(outbox.0, Ignored::Truncate));
         let Some(start) = self.start.take() else {
             return Err(Error::new(
                 Code::StartPosition,
@@ -192,6 +202,7 @@ impl Transactions {
             }
             GroupEnd::Standalone => ensure_no_rows(&rows, &start)?,
         }
+        self.judge_updates(&mut committed, observer)?;
         let end = FilePosition { file: Arc::clone(&fingerprint.file), offset: fingerprint.end };
         let group = match &start.gtid {
             Some(gtid) => GroupPosition::Gtid(gtid.clone()),
@@ -219,19 +230,29 @@ impl Transactions {
         Ok(rows.unwrap_or_default())
     }
 
-    fn ensure_change_allowed(&self, outbox: usize, change: RowChange, at: &FilePosition) -> Result<()> {
-        let Some(config) = self.outboxes.get(outbox) else { return Ok(()) };
-        match (change, config.on_update) {
-            (RowChange::Delete, _) => Ok(()),
-            (RowChange::Update, OnUpdate::Warn) => {
-                tracing::warn!(table = format!("{}.{}", config.database, config.table), %at, "outbox row updated; nothing is published for it");
-                Ok(())
-            }
-            (RowChange::Update, OnUpdate::Stop) => Err(Error::new(
-                Code::RowUpdated,
-                format!("{at}: a row of {}.{} was updated", config.database, config.table),
-            )),
+    /// What becomes of updates among committed rows, by `on_update`.
+    fn judge_updates(&self, rows: &mut Vec<OutboxRows>, observer: &mut impl Observer) -> Result<()> {
+        let policy = |rows: &OutboxRows| {
+            let config = self.outboxes.get(rows.outbox.0).filter(|_| rows.images != Images::Inserted);
+            config.map(|config| (config.on_update, config))
+        };
+        if let Some((config, rows)) = rows.iter().find_map(|rows| match policy(rows) {
+            Some((OnUpdate::Stop, config)) => Some((config, rows)),
+            _ => None,
+        }) {
+            let what = format!("{}: a row of {}.{} was updated", rows.at, config.database, config.table);
+            return Err(Error::new(Code::RowUpdated, what));
         }
+        rows.retain(|rows| match policy(rows) {
+            Some((OnUpdate::Warn, config)) => {
+                let table = format!("{}.{}", config.database, config.table);
+                tracing::warn!(table, at = %rows.at, "outbox row updated; nothing is published for it");
+                observer.ignored(rows.outbox.0, Ignored::Update);
+                false
+            }
+            _ => true,
+        });
+        Ok(())
     }
 
     fn started_at(&self) -> String {

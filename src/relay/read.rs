@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::start::Source;
 use super::{Relay, TRANSACTION_LIMIT, TRANSACTION_MAX};
 use crate::batch::{Batch, Batcher};
-use crate::binlog::event::{BinlogEvent, RowChange};
+use crate::binlog::event::BinlogEvent;
 use crate::binlog::history::{Rewind, Rewound};
 use crate::binlog::interpret::Interpreter;
 use crate::binlog::stream::EventStream;
@@ -21,7 +21,7 @@ use crate::config::OutboxConfig;
 use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
-use crate::outbox::transaction::Observer;
+use crate::outbox::transaction::{Ignored, Observer};
 use crate::outbox::{SourceTransaction, Tables, Transactions};
 use crate::position::MixedGtids;
 use crate::record::{MapError, Mapper};
@@ -55,11 +55,12 @@ pub(super) struct Reader {
 struct Counted(Vec<TableMetrics>);
 
 impl Observer for Counted {
-    fn ignored(&mut self, outbox: usize, change: RowChange) {
+    fn ignored(&mut self, outbox: usize, change: Ignored) {
         if let Some(table) = self.0.get(outbox) {
             match change {
-                RowChange::Update => table.ignored_update.inc(),
-                RowChange::Delete => table.ignored_delete.inc(),
+                Ignored::Update => table.ignored_update.inc(),
+                Ignored::Delete => table.ignored_delete.inc(),
+                Ignored::Truncate => table.ignored_truncate.inc(),
             }
         }
     }

@@ -177,6 +177,32 @@ fn transactions_with_tagged_gtids_are_published_and_not_asked_for_again() {
     );
 }
 
+/// Rows that no INSERT statement wrote, or that have a key which nobody sees.
+#[test]
+fn loaded_rows_and_rows_of_a_table_made_by_its_rows_are_published() {
+    let outbox = outbox("loaded", &shared().unwrap().mysql, "");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "f1\tOrder\nf2\tOrder\n").unwrap();
+    let file = file.path().display();
+    let relay = outbox.stream();
+    run(&outbox, "DO 0", &format!("LOAD DATA INFILE '{file}' INTO TABLE outbox (id, aggregatetype)"));
+    // The table's definition and its rows are one group.
+    run(
+        &outbox,
+        "DO 0",
+        "ALTER TABLE outbox RENAME TO old; CREATE TABLE outbox SELECT CONCAT('s', id) AS id, \
+         aggregatetype, aggregateid, type, payload FROM old; DROP TABLE outbox",
+    );
+    run(
+        &outbox,
+        "SET SESSION sql_generate_invisible_primary_key = ON",
+        &format!("CREATE TABLE outbox ({COLUMNS}); {{v}} ('g1'); INSERT INTO outbox (my_row_id, id) VALUES (77, 'g2')"),
+    );
+    outbox.wait_delivered(6);
+    end(relay);
+    assert_eq!(ids(&outbox), ["f1", "f2", "g1", "g2", "sf1", "sf2"]);
+}
+
 /// A lagging relay reads rows of a table that has another shape by now: names come from the log, not from the server.
 #[test]
 fn rows_written_before_and_after_alterations_are_read_by_the_names_of_their_time() {

@@ -54,6 +54,27 @@ fn a_row_logged_as_a_statement_stops_it() {
     let poison = format!("SET SESSION binlog_format = STATEMENT; INSERT INTO outbox VALUES {ROW}");
     let words = ["changed stops_statement.outbox in statement format", "connection "];
     stops(&outbox, &poison, "OBX-2304", 65, &words, "binlog_format=ROW");
+
+    // With another schema as default and another table named, it is none of our business; with ours, nobody can say.
+    let outbox = Outbox::new("stops_schema", &mysql, &shared().unwrap().kafka);
+    mysql.sql("CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (n INT)").unwrap();
+    let poison = "SET SESSION binlog_format = STATEMENT; USE elsewhere; INSERT INTO t VALUES (1); \
+                  USE stops_schema; INSERT INTO elsewhere.t VALUES (2)";
+    stops(&outbox, poison, "OBX-2304", 65, &["stops_schema.outbox in statement format"], "binlog_format=ROW");
+}
+
+/// A server that could not log a statement says so in its log.
+#[test]
+fn a_hole_in_the_log_stops_it() {
+    let mysql = Mysql::start(MysqlOptions::with(["--max-binlog-stmt-cache-size=4096"])).unwrap();
+    let outbox = Outbox::new("stops_incident", &mysql, &shared().unwrap().kafka);
+    mysql.sql("CREATE TABLE stops_incident.plain (b LONGBLOB) ENGINE = MyISAM").unwrap();
+    let relay = outbox.stream();
+    outbox.insert("a", "Order", "1", "{}");
+    // It does not fit the cache, and a table without transactions cannot take it back.
+    mysql.sql("INSERT INTO stops_incident.plain VALUES ('x'), (REPEAT('x', 100000))").unwrap_err();
+    stopped(relay).because("OBX-2303", 65, &["incident event", "could not log all changes"], "Compare the outbox");
+    assert_eq!(outbox.sorted_ids(), ["a"]);
 }
 
 #[test]
@@ -62,6 +83,11 @@ fn a_row_logged_without_a_configured_column_stops_it() {
     let poison = "ALTER TABLE outbox MODIFY payload VARCHAR(9) DEFAULT 'x'; SET SESSION binlog_row_image = MINIMAL; \
                   INSERT INTO outbox (id, aggregatetype, aggregateid, type) VALUES ('m', 'Order', '1', 'x')";
     let words = ["was logged without column", "payload", "binlog_row_image"];
+    stops(&outbox, poison, "OBX-3002", 65, &words, "binlog_row_image=FULL");
+
+    let outbox = self::outbox("stops_noblob");
+    let poison = "ALTER TABLE outbox MODIFY payload TEXT; SET SESSION binlog_row_image = NOBLOB; \
+                  INSERT INTO outbox (id, aggregatetype, aggregateid, type) VALUES ('m', 'Order', '1', 'x')";
     stops(&outbox, poison, "OBX-3002", 65, &words, "binlog_row_image=FULL");
 }
 

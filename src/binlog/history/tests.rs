@@ -51,6 +51,19 @@ fn file_mode_rewinds_to_the_last_terminator() {
 }
 
 #[test]
+fn behind_four_gibibytes_the_whole_file_is_read_again() {
+    let mut file = processed(None, Some(9));
+    let far = 5 << 30;
+    file.position.offset = far;
+    file.terminator = file.terminator.map(|last| Fingerprint { start: far - 31, end: far, ..last });
+    let mut server = server("OFF", "", "");
+    server.logs[0].size = far;
+    let resumed = resume(&file, &server).unwrap();
+    assert_eq!(resumed.from, DumpFrom::File(at(FIRST_EVENT)));
+    assert!(resumed.rewind.is_some());
+}
+
+#[test]
 fn without_a_processed_group_there_is_nothing_to_rewind() {
     let resumed = resume(&processed(Some("1-9"), None), &gtid_server("1-20", "")).unwrap();
     assert_eq!(resumed, Resume { from: DumpFrom::Gtid(gtids("1-9")), rewind: None });

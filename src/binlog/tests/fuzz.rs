@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::binlog::jsonb::write_json;
+use crate::binlog::rows::Images;
 use crate::binlog::table::table_id_and_name;
 use crate::binlog::value::{epoch_millis, is_zero_date, write_header_value, write_value};
 
@@ -22,8 +23,14 @@ fn decode_json(raw: &[u8]) {
 }
 
 fn decode_rows(body: &[u8], table: &TableMap, version: RowsVersion) {
+    for images in [Images::Inserted, Images::Updated, Images::PartiallyUpdated] {
+        decode_images(body, table, version, images);
+    }
+}
+
+fn decode_images(body: &[u8], table: &TableMap, version: RowsVersion, images: Images) {
     let all = Projection::new(&(0..table.columns.len()).collect::<Vec<_>>());
-    let Ok(mut rows) = WriteRows::decode(body, version, table) else { return };
+    let Ok(mut rows) = WriteRows::decode_images(body, version, images, table) else { return };
     let (mut cells, mut out, mut count) = (Vec::new(), Vec::new(), 0);
     while let Ok(true) = rows.next_row(&all, &mut cells) {
         count += 1;

@@ -323,11 +323,11 @@ t.toml:11:9: error: outbox.orders.topic = "outboxd.checkpoints" is the checkpoin
 "#,
         ),
         (
-            and("on_update = \"emit\"\nid = \"\"\nsource_header = 1"),
+            and("on_update = \"publish\"\nid = \"\"\nsource_header = 1"),
             r#"
-t.toml:11:13: error: outbox.orders.on_update = "emit" is not available in this version; use stop or warn
-   11 | on_update = "emit"
-      |             ^^^^^^
+t.toml:11:13: error: outbox.orders.on_update = "publish" must be one of stop, warn, emit
+   11 | on_update = "publish"
+      |             ^^^^^^^^^
 t.toml:12:6: error: outbox.orders.id = "" is empty
    12 | id = ""
       |      ^^

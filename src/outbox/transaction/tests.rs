@@ -22,10 +22,10 @@ fn outbox(on_update: OnUpdate) -> OutboxConfig {
 }
 
 #[derive(Default)]
-struct Seen(Vec<RowChange>);
+struct Seen(Vec<Ignored>);
 
 impl Observer for Seen {
-    fn ignored(&mut self, _outbox: usize, change: RowChange) {
+    fn ignored(&mut self, _outbox: usize, change: Ignored) {
         self.0.push(change);
     }
 }
@@ -194,19 +194,52 @@ fn a_logged_statement_stops_the_relay_and_is_named() {
     assert!(stopped.message().contains("mysql-bin.000001:77") && stopped.message().contains('9'), "{stopped}");
 }
 
-#[test]
-fn an_update_stops_or_warns_and_a_delete_is_counted() {
-    let change = |change| BinlogEvent::Changed { outbox: OutboxId(0), change, at: at(5) };
-    let stopped = marks(group(1, vec![change(RowChange::Update)], GroupEnd::Commit)).unwrap_err();
-    assert_eq!(stopped.code(), Code::RowUpdated);
-    let mut lenient = Transactions::new([outbox(OnUpdate::Warn)].into(), 1000, Vec::new());
-    let mut seen = Seen::default();
-    for event in group(1, vec![change(RowChange::Update), inserted(1), change(RowChange::Delete)], GroupEnd::Commit) {
-        if let Some(decided) = lenient.apply(event, &mut seen).unwrap() {
-            assert_eq!(decided.rows.len(), 1);
+fn updated(mark: u8) -> BinlogEvent {
+    match inserted(mark) {
+        BinlogEvent::Rows(rows) => BinlogEvent::Rows(OutboxRows { images: Images::Updated, ..rows }),
+        other => other,
+    }
+}
+
+/// The marks of the rows of one group under a policy, and what was passed over.
+fn under(policy: OnUpdate, events: Vec<BinlogEvent>) -> Result<(Vec<u8>, Vec<Ignored>)> {
+    let mut transactions = Transactions::new([outbox(policy)].into(), 1000, Vec::new());
+    let (mut seen, mut marks) = (Seen::default(), Vec::new());
+    for event in events {
+        if let Some(decided) = transactions.apply(event, &mut seen)? {
+            marks.extend(decided.rows.iter().map(|rows| rows.event.data()[0]));
         }
     }
-    assert_eq!(seen.0, [RowChange::Update, RowChange::Delete]);
+    Ok((marks, seen.0))
+}
+
+#[test]
+fn a_committed_update_stops_warns_or_is_emitted_and_a_delete_is_counted() {
+    let inside = || vec![updated(1), inserted(2), BinlogEvent::Deleted(OutboxId(0))];
+    let stopped = under(OnUpdate::Stop, group(1, inside(), GroupEnd::Commit)).unwrap_err();
+    assert_eq!(stopped.code(), Code::RowUpdated);
+    let (marks, ignored) = under(OnUpdate::Warn, group(1, inside(), GroupEnd::Commit)).unwrap();
+    assert_eq!((marks, ignored), (vec![2], vec![Ignored::Delete, Ignored::Update]));
+    let (marks, ignored) = under(OnUpdate::Emit, group(1, inside(), GroupEnd::Commit)).unwrap();
+    assert_eq!((marks, ignored), (vec![1, 2], vec![Ignored::Delete]));
+}
+
+#[test]
+fn an_update_that_is_rolled_back_stops_nothing() {
+    let inside = || vec![savepoint("a"), updated(1), rollback_to("a"), inserted(2)];
+    assert_eq!(under(OnUpdate::Stop, group(1, inside(), GroupEnd::Commit)).unwrap().0, [2]);
+    assert!(under(OnUpdate::Stop, group(1, vec![updated(1)], GroupEnd::Rollback)).is_ok());
+    let rolled_back = [prepare(1, vec![updated(1)], 1), decision(2, GroupEnd::XaRollback(xid(1)))].concat_events();
+    assert!(under(OnUpdate::Stop, rolled_back).is_ok());
+}
+
+#[test]
+fn a_table_that_is_emptied_is_counted() {
+    let mut end = terminator(1, GroupEnd::Standalone);
+    if let BinlogEvent::Terminator(end) = &mut end {
+        end.emptied.push(OutboxId(0));
+    }
+    assert_eq!(under(OnUpdate::Stop, vec![group_start(1), end]).unwrap().1, [Ignored::Truncate]);
 }
 
 #[test]

@@ -68,7 +68,8 @@ fn by_position_everything_up_to_the_last_group_is_dropped_but_prepared_groups() 
     // The place is passed without a match: too far in the file, or in the next one.
     assert_eq!(group(&mut rewind.clone(), 10).unwrap_err().code(), Code::HistoryChanged);
     let elsewhere = Fingerprint { file: "mysql-bin.000002".into(), ..fingerprint(1) };
-    let elsewhere = BinlogEvent::Terminator(Terminator { end: GroupEnd::Commit, fingerprint: elsewhere });
+    let elsewhere =
+        BinlogEvent::Terminator(Terminator { end: GroupEnd::Commit, fingerprint: elsewhere, emptied: Vec::new() });
     assert_eq!(rewind.check(&elsewhere).unwrap_err().code(), Code::HistoryChanged);
     assert_eq!(by_file(9, &[]).check(&elsewhere).unwrap_err().code(), Code::HistoryChanged);
 }
@@ -79,6 +80,7 @@ fn by_position_a_prepared_group_may_stand_in_an_earlier_file() {
     let mut rewind = Rewind::new(expected.clone(), vec![prepared(3, true)]);
     assert_eq!(group(&mut rewind, 3).unwrap(), [HELD, HELD]);
     assert_eq!(group(&mut rewind, 7).unwrap(), [DROPPED, DROPPED]);
-    let last = BinlogEvent::Terminator(Terminator { end: GroupEnd::Commit, fingerprint: expected });
+    let last =
+        BinlogEvent::Terminator(Terminator { end: GroupEnd::Commit, fingerprint: expected, emptied: Vec::new() });
     assert_eq!(rewind.check(&last).unwrap(), VERIFIED);
 }

@@ -5,6 +5,7 @@
 //! cells out of the raw event, without copying.
 
 pub mod decode;
+mod savepoints;
 pub mod transaction;
 mod xa;
 

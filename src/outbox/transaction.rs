@@ -1,10 +1,12 @@
 //! Event groups → committed source transactions.
 //!
 //! Rows are held undecoded until their group's terminator: `COMMIT` or XID hands them on, `ROLLBACK` drops them,
-//! `ROLLBACK TO` drops those behind its savepoint, `XA PREPARE` keeps them for the group that decides. Anything whose outcome cannot be known here stops the relay.
+//! `ROLLBACK TO` drops those behind its savepoint, `XA PREPARE` keeps them for the group that decides. Anything whose
+//! outcome cannot be known here stops the relay.
 
 use std::sync::Arc;
 
+use super::savepoints::Savepoints;
 use super::xa::{self, Undecided};
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
 use crate::binlog::rows::Images;
@@ -60,17 +62,8 @@ pub struct Transactions {
     start: Option<GroupStart>,
     rows: Vec<OutboxRows>,
     held: usize,
-    savepoints: Vec<(Vec<u8>, usize)>,
+    savepoints: Savepoints,
     undecided: Undecided,
-}
-
-/// Names of savepoints have no case. The server also compares letters without their accents; two savepoints of one
-/// transaction whose names differ in nothing else are not looked after.
-fn is_same_savepoint(a: &[u8], b: &[u8]) -> bool {
-    match (std::str::from_utf8(a), std::str::from_utf8(b)) {
-        (Ok(a), Ok(b)) => a.to_lowercase() == b.to_lowercase(),
-        _ => a == b,
-    }
 }
 
 fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
@@ -85,7 +78,7 @@ impl Transactions {
     /// the checkpoint names.
     pub fn new(outboxes: Arc<[OutboxConfig]>, limit: usize, prepared: Vec<PreparedXa>) -> Self {
         let undecided = Undecided::new(prepared);
-        Self { outboxes, limit, start: None, rows: Vec::new(), held: 0, savepoints: Vec::new(), undecided }
+        Self { outboxes, limit, start: None, rows: Vec::new(), held: 0, savepoints: Savepoints::default(), undecided }
     }
 
     /// Applies one event; a decided group comes out at its terminator.
@@ -103,7 +96,7 @@ impl Transactions {
                     format!("{at}: connection {thread_id} changed {table} in statement format"),
                 ));
             }
-            BinlogEvent::Savepoint(name) => self.savepoint(name),
+            BinlogEvent::Savepoint(name) => self.savepoints.set(name, self.rows.len()),
             BinlogEvent::RollbackTo(name) => self.rollback_to(&name)?,
             BinlogEvent::Terminator(terminator) => return self.terminate(terminator, observer),
             BinlogEvent::Begin
@@ -113,6 +106,11 @@ impl Transactions {
             | BinlogEvent::Passed => {}
         }
         Ok(None)
+    }
+
+    /// Distributed transactions that are prepared and not decided.
+    pub fn undecided(&self) -> usize {
+        self.undecided.len()
     }
 
     fn begin(&mut self, start: GroupStart) {
@@ -140,22 +138,11 @@ impl Transactions {
         Ok(())
     }
 
-    /// A savepoint of the same name replaces the older one (MySQL manual, "SAVEPOINT").
-    fn savepoint(&mut self, name: Vec<u8>) {
-        self.savepoints.retain(|(other, _)| !is_same_savepoint(other, &name));
-        self.savepoints.push((name, self.rows.len()));
-    }
-
     fn rollback_to(&mut self, name: &[u8]) -> Result<()> {
-        let Some(index) = self.savepoints.iter().position(|(other, _)| is_same_savepoint(other, name)) else {
-            return Err(Error::new(
-                Code::EventUndecodable,
-                format!("ROLLBACK TO an unknown savepoint in the group that starts at {}", self.started_at()),
-            ));
-        };
-        let (_, rows) = self.savepoints[index];
+        let rows = self.savepoints.roll_back_to(name).map_err(|error| {
+            Error::new(error.code(), format!("{}, in the group that starts at {}", error.message(), self.started_at()))
+        })?;
         self.rows.truncate(rows);
-        self.savepoints.truncate(index + 1);
         self.held = xa::size(&self.rows);
         Ok(())
     }

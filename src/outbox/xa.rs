@@ -37,6 +37,11 @@ impl Undecided {
         Self { transactions: prepared.into_iter().map(entry).collect(), bytes: 0 }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.transactions.len()
+    }
+
     /// Bytes of held row events.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

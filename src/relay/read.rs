@@ -71,6 +71,7 @@ impl Reader {
         let outboxes: Arc<[OutboxConfig]> = relay.config.outboxes.clone().into();
         let limit = relay.config.batch.max_bytes.saturating_mul(TRANSACTION_LIMIT).min(TRANSACTION_MAX);
         let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
+        relay.metrics.source_xa_undecided.set(from.xa_pending.len());
         Ok(Self {
             events: source.events,
             interpreter: source.interpreter,
@@ -183,6 +184,9 @@ impl Reader {
         match transaction.fingerprint.is_compressed() {
             true => self.metrics.source_transactions_compressed.inc(),
             false => self.metrics.source_transactions_plain.inc(),
+        }
+        if transaction.xa.is_some() {
+            self.metrics.source_xa_undecided.set(self.transactions.undecided());
         }
         self.status.event(time_of(transaction.committed_at_us));
         let mixed = |e: MixedGtids| Error::new(Code::Internal, "a batch").caused_by(e);

@@ -94,6 +94,8 @@ pub struct Metrics {
     pub source_transactions_plain: Counter,
     /// Source transactions that MySQL had compressed.
     pub source_transactions_compressed: Counter,
+    /// XA transactions prepared and undecided.
+    pub source_xa_undecided: Gauge,
     /// Commit in MySQL to commit in Kafka.
     pub end_to_end_latency: SecondsHistogram,
     /// Kafka transactions that committed cleanly.
@@ -137,6 +139,7 @@ impl Metrics {
             source_bytes: registry.counter(&catalogue::SOURCE_BYTES),
             source_transactions_plain: transactions.with(&["false"]),
             source_transactions_compressed: transactions.with(&["true"]),
+            source_xa_undecided: registry.gauge(&catalogue::SOURCE_XA_UNDECIDED),
             end_to_end_latency: registry.seconds_histogram(&catalogue::LATENCY_SECONDS),
             kafka_committed: results.with(&["committed"]),
             kafka_renewed: results.with(&["renewed"]),

@@ -100,6 +100,9 @@ fn decided_after_a_kill(outbox: &Outbox<'_>) {
     run(outbox, "XA COMMIT 'k2'; FLUSH BINARY LOGS;");
     let relay = outbox.stream();
     outbox.wait_delivered(1);
+    let undecided = format!("outboxd_source_xa_undecided{{relay=\"{}\"}} 3", outbox.name);
+    let (_, metrics) = outbox.get("/metrics").unwrap();
+    assert!(metrics.lines().any(|line| line == undecided), "{undecided}");
     // Nothing is repeated by a start that only reads the undecided ones again.
     kill_past(outbox, relay);
     kill_past(outbox, outbox.stream());

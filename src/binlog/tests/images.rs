@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::binlog::DecodeError;
+use crate::binlog::rows::Images;
+use crate::binlog::table::{Column, ColumnKind, Storage};
 use crate::binlog::value::{is_showable, write_value};
 
 #[test]
@@ -91,4 +93,44 @@ fn version_1_has_no_extra_data() {
     body.splice(8..8, [6, 0, 0, 4, 9, 9]);
     let rows = WriteRows::decode(&body, RowsVersion::V2, &table).unwrap();
     assert_eq!(rows.count_rows(), Ok(1));
+}
+
+/// An update of one row of two JSON columns, (a, b), as `binlog_row_value_options` says in `partial`.
+fn update(partial: &[u8], after: &[&[u8]]) -> Vec<u8> {
+    let json = |value: &[u8]| [&u32::try_from(value.len()).unwrap().to_le_bytes(), value].concat();
+    let mut body = vec![7, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3, 3];
+    body.extend([vec![0], json(b"old a"), json(b"old b")].concat());
+    body.extend_from_slice(partial);
+    body.push(0);
+    after.iter().for_each(|value| body.extend(json(value)));
+    body
+}
+
+#[test]
+fn the_image_after_an_update_is_shown_and_partial_values_are_not_taken_for_whole_ones() {
+    let kind = ColumnKind::Json { length_bytes: 4 };
+    let column = |name: &str| Column {
+        name: Some(name.into()),
+        storage: Storage::Prefixed(4),
+        kind: kind.clone(),
+        nullable: true,
+        visible: true,
+    };
+    let table =
+        TableMap { table_id: 7, database: "s".into(), table: "t".into(), columns: ["a", "b"].map(column).into() };
+    let rows = |body: &[u8], images| {
+        let mut rows = WriteRows::decode_images(body, RowsVersion::V2, images, &table)?;
+        let mut cells = Vec::new();
+        rows.next_row(&Projection::new(&[0, 1]), &mut cells)?;
+        Ok::<_, DecodeError>(cells.iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>().join(" "))
+    };
+    let whole = update(&[], &[b"new", b"newer"]);
+    assert_eq!(rows(&whole, Images::Updated).unwrap(), "Value(3 bytes) Value(5 bytes)");
+    let partial = |partial: &[u8], after: &[&[u8]]| rows(&update(partial, after), Images::PartiallyUpdated);
+    assert_eq!(partial(&[0], &[b"new", b"newer"]).unwrap(), "Value(3 bytes) Value(5 bytes)");
+    assert_eq!(partial(&[1, 0b00], &[b"new", b"newer"]).unwrap(), "Value(3 bytes) Value(5 bytes)");
+    // Changed in part: unknown. Not changed at all: as before.
+    assert_eq!(partial(&[1, 0b01], &[b"diff", b"newer"]).unwrap(), "Absent Value(5 bytes)");
+    assert_eq!(partial(&[1, 0b10], &[b"new", b""]).unwrap(), "Value(3 bytes) Value(5 bytes)");
+    assert!(partial(&[2, 0b01], &[b"new", b"newer"]).is_err());
 }

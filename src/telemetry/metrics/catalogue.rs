@@ -68,6 +68,8 @@ catalogue! {
         "Bytes of binlog events read.";
     SOURCE_TRANSACTIONS = Counter, "outboxd_source_transactions_total", ["compressed"],
         "Source transactions read to their commit, by whether MySQL had compressed them.";
+    SOURCE_XA_UNDECIDED = Gauge, "outboxd_source_xa_undecided", [],
+        "XA transactions prepared in the log and neither committed nor rolled back. One that stays is held in memory and needs its log file.";
     SOURCE_RECONNECTS = Counter, "outboxd_source_reconnects_total", ["reason"],
         "Times the binlog stream was torn down to be opened again, by the error that ended it.";
 

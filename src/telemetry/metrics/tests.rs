@@ -72,6 +72,7 @@ fn known_series_start_at_zero() {
         "outboxd_backpressure_seconds_total{stage=\"delivery\"}",
         "outboxd_state{state=\"streaming\"}",
         "outboxd_lag_seconds",
+        "outboxd_source_xa_undecided",
         "outboxd_end_to_end_latency_seconds_count",
     ];
     for series in zero {

@@ -6,7 +6,7 @@
 //!                                         and verify  watchdog
 //! ```
 //!
-//! `table`, `rows`, `value` and `jsonb` decode row images; they are pure, never panic on input, and are only ever used
+//! `columns` asks the server what the outbox tables look like now. `table`, `rows`, `value` and `jsonb` decode row images; they are pure, never panic on input, and are only ever used
 //! on rows of outbox tables.
 
 mod bytes;
@@ -16,6 +16,7 @@ mod decimal;
 mod java_float;
 mod temporal;
 
+pub mod columns;
 pub mod connect;
 pub mod event;
 pub mod history;
@@ -34,7 +35,7 @@ pub mod xa;
 pub(crate) mod testing;
 
 pub use bytes::DecodeError;
-pub use charset::Charset;
+pub use charset::{Charset, MultiByte, SingleByte};
 
 #[cfg(test)]
 mod tests;

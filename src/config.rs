@@ -96,8 +96,19 @@ pub struct SourceConfig {
     pub replica_uuid: uuid::Uuid,
     /// Heartbeat period asked of the server; three silent periods end the connection.
     pub heartbeat: Duration,
+    /// Where column names come from.
+    pub column_names: ColumnNames,
     /// `[source.tls]`
     pub tls: TlsConfig,
+}
+
+/// `source.column_names`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnNames {
+    /// The log's own metadata.
+    Metadata,
+    /// The server's present tables, where the log has no names.
+    InformationSchema,
 }
 
 /// `source.start`.

@@ -191,7 +191,7 @@ impl Pipeline {
             events,
             interpreter: Interpreter::new(filter, Contiguity::Gaps, FilePosition { file: "".into(), offset: 4 }),
             transactions: Transactions::new(Arc::clone(&outboxes), usize::MAX, Vec::new()),
-            tables: Tables::new(outboxes),
+            tables: Tables::new(outboxes, Vec::new()),
             mapper,
             batcher: Batcher::new(0),
         })

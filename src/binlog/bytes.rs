@@ -28,6 +28,9 @@ pub enum DecodeError {
     /// A text in a character set that we do not convert to UTF-8; the number is the collation id, 0 if the log has none.
     #[error("the character set of collation {0} is not supported")]
     Charset(u16),
+    /// A stored code for which the server itself has no character (`CONVERT` shows `?` or U+FFFD).
+    #[error("a text holds a code for which the character set {0} has no character")]
+    NoCharacter(&'static str),
     /// The table map lacks what the value needs (`binlog_row_metadata` is not FULL, or it is an old server).
     #[error("the table map does not carry {0}")]
     Metadata(&'static str),

@@ -33,7 +33,7 @@ pub fn inspect(facts: &Facts<'_>) -> Vec<Finding> {
         checks::log_bin(settings),
         checks::row_format(settings),
         checks::row_image(settings),
-        checks::row_metadata(settings),
+        checks::row_metadata(settings, facts.config.source.column_names),
         checks::error_action(settings),
         checks::replicated_rows_are_logged(settings),
         checks::server_id(server),
@@ -53,6 +53,7 @@ pub fn inspect(facts: &Facts<'_>) -> Vec<Finding> {
         found.push(tables::exists(table, outbox, &server.account));
         found.extend(tables::is_transactional(table, outbox));
         found.extend(tables::has_columns(table, outbox, facts.resuming));
+        found.extend(tables::has_showable_columns(table, outbox));
     }
     found
 }

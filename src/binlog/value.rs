@@ -4,13 +4,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Charset;
 use super::bytes::{DecodeError, uint_le};
 use super::debezium::{self, put};
 use super::decimal::Decimal;
 use super::jsonb;
 use super::table::{ColumnKind, Labels};
 use super::temporal::{self, DateTime, MICROS, Time};
-use crate::binlog::charset::Charset;
 
 use std::io::Write as _;
 
@@ -36,6 +36,7 @@ pub fn is_showable(kind: &ColumnKind) -> bool {
 /// TIME as microseconds, all since 1970 or midnight; TIMESTAMP as ISO 8601 in UTC; YEAR as a number (0000 as 1900);
 /// BIT(1) as `true` or `false`, longer BIT as little-endian bytes; JSON as compact JSON text. Dates with a zero part
 /// leave as the epoch; a caller that knows the column to be nullable asks [`is_zero_date`] first and writes NULL.
+/// `docs/values.md` has the whole table.
 ///
 /// On an error `out` is left as it was.
 pub fn write_value(kind: &ColumnKind, raw: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
@@ -140,23 +141,34 @@ pub fn is_zero_date(kind: &ColumnKind, raw: &[u8]) -> Result<bool, DecodeError> 
     })
 }
 
+/// Whether [`is_zero_date`] can hold for values of such a column.
+pub fn may_be_zero_date(kind: &ColumnKind) -> bool {
+    matches!(kind, ColumnKind::Date | ColumnKind::DateTime { .. } | ColumnKind::Timestamp { .. })
+}
+
+/// Whether a column can be a record's timestamp.
+pub fn is_moment(kind: &ColumnKind) -> bool {
+    matches!(kind, ColumnKind::DateTime { .. } | ColumnKind::Timestamp { .. } | ColumnKind::BigInt { .. })
+}
+
 /// The moment that a column used as record timestamp holds, in milliseconds since 1970 (micros are cut off towards
-/// zero, as Debezium does): DATETIME taken as UTC, TIMESTAMP, or BIGINT as it is. None for dates with a zero part.
-pub fn epoch_millis(kind: &ColumnKind, raw: &[u8]) -> Result<Option<i64>, DecodeError> {
+/// zero, as Debezium does): DATETIME taken as UTC, TIMESTAMP, or BIGINT as it is. A date with a zero part is the epoch;
+/// see [`write_value`].
+pub fn epoch_millis(kind: &ColumnKind, raw: &[u8]) -> Result<i64, DecodeError> {
     if is_zero_date(kind, raw)? {
-        return Ok(None);
+        return Ok(0);
     }
     match *kind {
-        ColumnKind::DateTime { fsp } => DateTime::of_datetime(fsp, raw)?.epoch_micros().map(|n| Some(n / 1000)),
+        ColumnKind::DateTime { fsp } => DateTime::of_datetime(fsp, raw)?.epoch_micros().map(|n| n / 1000),
         ColumnKind::Timestamp { fsp } => {
-            temporal::timestamp(fsp, raw).map(|(seconds, micros)| Some((seconds * MICROS + micros) / 1000))
+            temporal::timestamp(fsp, raw).map(|(seconds, micros)| (seconds * MICROS + micros) / 1000)
         }
         ColumnKind::BigInt { unsigned: signedness } => {
             let millis = unsigned(raw, 8, "integer value")?.cast_signed();
             match signedness {
                 Some(true) if millis < 0 => Err(DecodeError::Range("a timestamp column")),
                 None if millis < 0 => Err(DecodeError::Metadata("the signedness of a column")),
-                _ => Ok(Some(millis)),
+                _ => Ok(millis),
             }
         }
         _ => Err(DecodeError::Range("the type of a timestamp column")),
@@ -269,9 +281,9 @@ mod tests {
     #[test]
     fn timestamp_columns() {
         let fsp6 = ColumnKind::Timestamp { fsp: 6 };
-        assert_eq!(epoch_millis(&fsp6, &[0, 0, 0, 1, 0x01, 0xE2, 0x40]), Ok(Some(1123)));
-        assert_eq!(epoch_millis(&fsp6, &[0; 7]), Ok(None));
-        assert_eq!(epoch_millis(&ColumnKind::BigInt { unsigned: Some(false) }, &[0xFF; 8]), Ok(Some(-1)));
+        assert_eq!(epoch_millis(&fsp6, &[0, 0, 0, 1, 0x01, 0xE2, 0x40]), Ok(1123));
+        assert_eq!(epoch_millis(&fsp6, &[0; 7]), Ok(0));
+        assert_eq!(epoch_millis(&ColumnKind::BigInt { unsigned: Some(false) }, &[0xFF; 8]), Ok(-1));
         assert!(epoch_millis(&ColumnKind::BigInt { unsigned: Some(true) }, &[0xFF; 8]).is_err());
         assert!(epoch_millis(&ColumnKind::Year, &[1]).is_err());
     }

@@ -6,8 +6,8 @@ use super::properties::properties;
 use super::settings::{Settings, quoted};
 use super::template::ensure_topic_name;
 use super::{
-    BatchConfig, Config, DeliveryMode, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig, StartPosition,
-    TlsConfig, TlsMode, outboxes, secret,
+    BatchConfig, ColumnNames, Config, DeliveryMode, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig,
+    StartPosition, TlsConfig, TlsMode, outboxes, secret,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -56,6 +56,10 @@ fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) ->
         Some(0) => name.map(derive_server_id),
         given => given,
     };
+    let column_names = match settings.text("source.column_names")?.as_str() {
+        "information_schema" => ColumnNames::InformationSchema,
+        _ => ColumnNames::Metadata,
+    };
     Some(SourceConfig {
         host: host?,
         port: settings.integer("source.port")?,
@@ -65,6 +69,7 @@ fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) ->
         server_id: server_id?,
         replica_uuid: derive_replica_uuid(name?),
         heartbeat: settings.duration("source.heartbeat")?,
+        column_names,
         tls: tls?,
     })
 }

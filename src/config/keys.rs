@@ -123,9 +123,9 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "source.column_names",
-        Choice(&["metadata"], &["information_schema"]),
+        Choice(&["metadata", "information_schema"], &[]),
         Default("metadata"),
-        "Where column names come from: the binary log's own metadata (`binlog_row_metadata=FULL`).",
+        "Where column names come from: the binary log's own metadata (`binlog_row_metadata=FULL`), or the server's present tables, with the risks that `docs/values.md` names.",
     ),
     key(
         "source.tls.mode",

@@ -155,7 +155,7 @@ catalogue! {
         fix "Use another column, or change its type.";
     ColumnNames = 3004, Halt, CONFIG, "the binary log carries no column names",
         why "With `binlog_row_metadata=MINIMAL` a renamed or moved column cannot be noticed.",
-        fix "SET PERSIST binlog_row_metadata = 'FULL';";
+        fix "SET PERSIST binlog_row_metadata = 'FULL'; with `source.column_names = \"information_schema\"`, GRANT SELECT on the outbox table to the account.";
     RowUpdated = 3005, Halt, DATA, "an outbox row was updated",
         why "An outbox row is an event that may already be published; changing it changes nothing downstream.",
         fix "Insert a new row instead (also instead of REPLACE and ON DUPLICATE KEY UPDATE), or set `on_update` to \"warn\" or \"emit\" for the outbox.";
@@ -172,6 +172,15 @@ catalogue! {
     RecordRefused = 3009, Halt, DATA, "Kafka refuses a record",
         why "The topic does not take records of this form, e.g. one without a key on a compacted topic; leaving it out would lose a committed row.",
         fix "Change the topic's `cleanup.policy`, or write rows that fit, then start again: nothing was lost.";
+    ValueUnshown = 3010, Halt, DATA, "a value has no form in which it could be published",
+        why "It is a day that the calendar lacks, or a text with a code that its character set has no character for; any form of it would be a guess.",
+        fix "Look at the table of forms in docs/values.md, and correct what the application writes.";
+    ColumnsDiffer = 3011, Halt, DATA, "the outbox table differs from the rows in the log",
+        why "With `source.column_names = \"information_schema\"` a row can be read only if it was logged with the columns that the table has now; reading it with other names would be a guess.",
+        fix "SET PERSIST binlog_row_metadata = 'FULL'; for rows to come. For the rows in the log, give the table the columns back that it had then. docs/values.md says how to change a table in this mode.";
+    ColumnsChanged = 3012, Restart, TEMPORARY, "the outbox table was changed",
+        why "With `source.column_names = \"information_schema\"` the names are those that the table had when the run began.",
+        fix "Nothing: the next run asks for the columns anew, and stops with OBX-3011 if the rows in the log do not agree with them.";
 
     // 40xx Kafka connection
     KafkaUnavailable = 4001, Restart, UNAVAILABLE, "Kafka cannot be reached",

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::binlog::DecodeError;
+use crate::binlog::columns::{self, Descriptions};
 use crate::binlog::event::{OutboxId, OutboxRows};
 use crate::binlog::rows::{Cell, Projection, WriteRows};
-use crate::binlog::table::{ColumnKind, TableMap};
+use crate::binlog::table::{self, ColumnKind, TableMap};
 use crate::binlog::value;
 use crate::config::OutboxConfig;
 use crate::error::{Code, Error, Result};
@@ -91,6 +93,8 @@ const PAYLOAD: usize = 3;
 struct Columns {
     columns: Vec<Column>,
     projection: Projection,
+    /// Cells whose zero dates are NULL.
+    dates: Vec<usize>,
     event_type: Option<usize>,
     timestamp: Option<usize>,
     headers: usize,
@@ -111,12 +115,30 @@ impl Columns {
         names.extend(config.headers.iter().map(|(_, column)| column));
         let mut indexes = Vec::with_capacity(names.len());
         let mut columns = Vec::with_capacity(names.len());
-        for name in names {
-            let (index, kind) = find_column(config, table, name, at)?;
+        let mut dates = Vec::new();
+        for (slot, name) in names.into_iter().enumerate() {
+            let (index, column) = find_column(config, table, name, at)?;
+            if column.nullable && value::may_be_zero_date(&column.kind) {
+                dates.push(slot);
+            }
             indexes.push(index);
-            columns.push(Column { name: name.clone(), kind });
+            columns.push(Column { name: name.clone(), kind: column.kind.clone() });
         }
-        Ok(Self { columns, projection: Projection::new(&indexes), event_type, timestamp, headers })
+        Ok(Self { columns, projection: Projection::new(&indexes), dates, event_type, timestamp, headers })
+    }
+}
+
+impl Columns {
+    /// A zero date of a nullable column is NULL, as Debezium has it: no calendar has such a day.
+    fn forget_zero_dates(&self, cells: &mut [Cell<'_>]) -> Result<(), DecodeError> {
+        for &slot in &self.dates {
+            if let Cell::Value(raw) = cells[slot]
+                && value::is_zero_date(&self.columns[slot].kind, raw)?
+            {
+                cells[slot] = Cell::Null;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -125,11 +147,13 @@ fn slot<'a>(names: &mut Vec<&'a String>, name: &'a String) -> usize {
     names.len() - 1
 }
 
-fn find_column(config: &OutboxConfig, table: &TableMap, name: &str, at: &FilePosition) -> Result<(usize, ColumnKind)> {
+fn find_column<'t>(
+    config: &OutboxConfig,
+    table: &'t TableMap,
+    name: &str,
+    at: &FilePosition,
+) -> Result<(usize, &'t table::Column)> {
     let place = format!("{at}: table {}.{}", table.database, table.table);
-    if !table.has_names() {
-        return Err(Error::new(Code::ColumnNames, format!("{place} was logged without column names")));
-    }
     let Some((index, column)) = table.column_index(name).and_then(|i| table.columns.get(i).map(|c| (i, c))) else {
         let has = table.columns.iter().filter_map(|c| c.name.as_deref()).collect::<Vec<_>>().join(", ");
         return Err(Error::new(
@@ -140,27 +164,33 @@ fn find_column(config: &OutboxConfig, table: &TableMap, name: &str, at: &FilePos
     if !value::is_showable(&column.kind) {
         return Err(Error::new(Code::ColumnType, format!("{place}, column \"{name}\": {:?}", column.kind)));
     }
-    Ok((index, column.kind.clone()))
+    if config.timestamp.as_deref() == Some(name) && !value::is_moment(&column.kind) {
+        return Err(Error::new(Code::ColumnType, format!("{place}, timestamp column \"{name}\": {:?}", column.kind)));
+    }
+    Ok((index, column))
 }
 
 /// Finds columns by name in each table map, once for each shape of a table.
 #[derive(Debug)]
 pub struct Tables {
     outboxes: Arc<[OutboxConfig]>,
+    /// What the tables look like now, if names may come from there.
+    described: Descriptions,
     /// The last table map of each outbox and its columns: the shape rarely changes.
     columns: HashMap<OutboxId, (Arc<TableMap>, Arc<Columns>)>,
 }
 
 impl Tables {
-    /// For the configured outboxes.
-    pub fn new(outboxes: Arc<[OutboxConfig]>) -> Self {
-        Self { outboxes, columns: HashMap::new() }
+    /// For the configured outboxes. `described` has the columns for table maps without names; empty if those are to be
+    /// refused.
+    pub fn new(outboxes: Arc<[OutboxConfig]>, described: Descriptions) -> Self {
+        Self { outboxes, described, columns: HashMap::new() }
     }
 
     /// Calls `each` with every row of a committed row event, in log order.
     ///
     /// # Errors
-    /// `ColumnMissing`, `ColumnNames`, `ColumnType`, `ColumnAbsent`, `EventUndecodable`, and what `each` returns.
+    /// `ColumnMissing`, `ColumnNames`, `ColumnsDiffer`, `ColumnsChanged`, `ColumnType`, `ColumnAbsent`, `EventUndecodable`, and what `each` returns.
     pub fn for_each_row<E: From<Error>>(
         &mut self,
         rows: &OutboxRows,
@@ -173,6 +203,7 @@ impl Tables {
         let mut cells = Vec::with_capacity(columns.columns.len());
         while event.next_row(&columns.projection, &mut cells).map_err(undecodable)? {
             ensure_present(&cells, &columns, rows)?;
+            columns.forget_zero_dates(&mut cells).map_err(undecodable)?;
             each(OutboxRow { outbox: rows.outbox, at: &rows.at, cells: &cells, columns: &columns })?;
         }
         Ok(())
@@ -187,9 +218,27 @@ impl Tables {
         let Some(config) = self.outboxes.get(rows.outbox.0) else {
             return Err(Error::new(Code::Internal, "rows of an outbox that is not configured"));
         };
-        let columns = Arc::new(Columns::find(config, &rows.table, &rows.at)?);
+        let named = self.named(rows)?;
+        let columns = Arc::new(Columns::find(config, named.as_ref().unwrap_or(&rows.table), &rows.at)?);
         self.columns.insert(rows.outbox, (Arc::clone(&rows.table), Arc::clone(&columns)));
         Ok(columns)
+    }
+}
+
+impl Tables {
+    /// The table map with names from elsewhere, if the log has none.
+    fn named(&self, rows: &OutboxRows) -> Result<Option<TableMap>> {
+        let table = &rows.table;
+        if table.has_names() {
+            return Ok(None);
+        }
+        let place = || format!("{}: table {}.{} was logged without column names", rows.at, table.database, table.table);
+        let described = self.described.get(rows.outbox.0).filter(|columns| !columns.is_empty());
+        let described = described.ok_or_else(|| Error::new(Code::ColumnNames, place()))?;
+        let named = columns::name_columns(table, described);
+        // The description is as old as the run. A table that agreed with it until now has been changed since.
+        let code = if self.columns.contains_key(&rows.outbox) { Code::ColumnsChanged } else { Code::ColumnsDiffer };
+        named.map(Some).map_err(|why| Error::new(code, format!("{}, and {why}", place())))
     }
 }
 

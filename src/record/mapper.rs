@@ -6,7 +6,8 @@ use super::headers::{self, HeaderNames};
 use super::partition;
 use super::route::{RouteError, Routes, Topic};
 use super::{Records, Slot, Span};
-use crate::binlog::value;
+use crate::binlog::table::ColumnKind;
+use crate::binlog::{DecodeError, value};
 use crate::config::OutboxConfig;
 use crate::error::{Code, Error, Result};
 use crate::outbox::OutboxRow;
@@ -143,16 +144,24 @@ fn write_parts(row: &OutboxRow<'_>, names: &HeaderNames, records: &mut Records) 
     Ok((key, value))
 }
 
-fn write_field<E: std::fmt::Display>(
+fn write_field(
     row: &OutboxRow<'_>,
     field: Field<'_>,
     records: &mut Records,
-    write: impl FnOnce(&crate::binlog::table::ColumnKind, &[u8], &mut Vec<u8>) -> Result<(), E>,
+    write: impl FnOnce(&ColumnKind, &[u8], &mut Vec<u8>) -> Result<(), DecodeError>,
 ) -> Result<Span> {
     let Some(raw) = field.raw else { return Ok(None) };
     records
         .write(|out| write(field.kind, raw, out))
-        .map_err(|e| Error::new(Code::EventUndecodable, format!("{}: column \"{}\": {e}", row.at, field.name)))
+        .map_err(|e| Error::new(code_of(e), format!("{}: column \"{}\": {e}", row.at, field.name)))
+}
+
+/// The bytes are damaged, or whole but without a form.
+fn code_of(error: DecodeError) -> Code {
+    match error {
+        DecodeError::Range(_) | DecodeError::NoCharacter(_) => Code::ValueUnshown,
+        _ => Code::EventUndecodable,
+    }
 }
 
 fn timestamp(row: &OutboxRow<'_>, committed_at_us: i64) -> Result<i64> {
@@ -161,9 +170,10 @@ fn timestamp(row: &OutboxRow<'_>, committed_at_us: i64) -> Result<i64> {
         return Ok(committed);
     };
     match value::epoch_millis(field.kind, raw) {
-        Ok(None) => Ok(committed),
-        Ok(Some(millis)) if millis >= 0 => Ok(millis),
-        Ok(Some(millis)) => Err(Error::new(
+        // librdkafka takes 0 for its own clock, which would be another time at each try.
+        Ok(0) => Ok(committed),
+        Ok(millis) if millis >= 0 => Ok(millis),
+        Ok(millis) => Err(Error::new(
             Code::TimestampInvalid,
             format!("{}: column \"{}\" is {millis} ms before 1970", row.at, field.name),
         )),

@@ -77,7 +77,7 @@ impl Reader {
             interpreter: source.interpreter,
             rewind: source.rewind,
             transactions: Transactions::new(Arc::clone(&outboxes), limit, from.xa_pending.clone()),
-            tables: Tables::new(Arc::clone(&outboxes)),
+            tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
             mapper: Mapper::new(outboxes)?,
             batcher: Batcher::new(from.counters.groups),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Relay;
+use crate::binlog::columns::Descriptions;
 use crate::binlog::history::{self, DumpFrom, Rewind};
 use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use crate::binlog::server::Server;
@@ -11,6 +12,7 @@ use crate::binlog::stream::EventStream;
 use crate::binlog::{connect, preflight};
 use crate::checkpoint::store::Store;
 use crate::checkpoint::{Checkpoint, CheckpointId, Counters, SourceIdentity};
+use crate::config::ColumnNames;
 use crate::delivery::classify::{self, Resolution};
 use crate::delivery::producer::{Incarnation, transactional_id};
 use crate::delivery::topics::Catalog;
@@ -28,6 +30,8 @@ pub(super) struct Source {
     pub(super) events: EventStream,
     pub(super) interpreter: Interpreter,
     pub(super) rewind: Option<Rewind>,
+    /// Names for rows that were logged without, if the configuration wants that.
+    pub(super) columns: Descriptions,
 }
 
 /// Before a process fences again, it looks whether another one has taken over since: fencing the successor in turn would
@@ -159,7 +163,9 @@ impl Beginning<'_> {
         let events = connect::within("asking for the binlog stream", dump).await??;
         failpoint::hit("dump_sent")?;
         let interpreter = Interpreter::new(filter, contiguity, position);
-        Ok((deliverer, Source { events, interpreter, rewind: resume.rewind }))
+        let by_tables = config.source.column_names == ColumnNames::InformationSchema;
+        let columns = if by_tables { preflight::tables::columns(tables) } else { Descriptions::new() };
+        Ok((deliverer, Source { events, interpreter, rewind: resume.rewind, columns }))
     }
 
     async fn deliverer(

@@ -8,8 +8,8 @@ use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
 /// The statements, and how many rows of the outbox they commit.
 type Case = (&'static str, u64);
 
-/// Ways in which rows are written in one session; `{v}` goes before the values of a row, `{plain}` writes a table without
-/// transactions, which nothing takes back: MySQL logs that ahead, as a group of its own.
+/// Ways in which rows are written in one session; `{v}` goes before the values of a row, `{file}` is a file with three ids,
+/// `{plain}` writes a table without transactions, which nothing takes back: MySQL logs that ahead, as a group of its own.
 const SESSIONS: &[Case] = &[
     // Names of savepoints are quoted, repeat, and differ in case only.
     (
@@ -31,6 +31,7 @@ const SESSIONS: &[Case] = &[
     ("INSERT IGNORE INTO outbox (id) VALUES ('m1'), ('m4')", 1),
     ("INSERT INTO outbox (id) SELECT CONCAT('from-', id) FROM outbox WHERE id LIKE 'm%'", 4),
     ("INSERT INTO orders VALUES ('t1'), ('t2')", 2),
+    ("LOAD DATA INFILE '{file}' INTO TABLE outbox (id)", 3),
     ("BEGIN; {v} ('d1'); DELETE FROM outbox WHERE id = 'd1'; COMMIT", 1),
     ("INSERT INTO outbox2 (id) VALUES ('other'); INSERT INTO `Outbox` (id) VALUES ('other')", 0),
     (
@@ -62,10 +63,18 @@ fn outbox<'a>(name: &str, mysql: &'a Mysql, options: &str) -> Outbox<'a> {
     outbox
 }
 
+/// Beside the server's tables, where it may read.
+fn file_of_ids(outbox: &Outbox<'_>) -> String {
+    let path = outbox.mysql.data_dir().join("ids.txt");
+    std::fs::write(&path, "f1\nf2\nf3\n").unwrap();
+    path.display().to_string()
+}
+
 fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
     let name = &outbox.name;
     let statements = statements
         .replace("{v}", "INSERT INTO outbox (id) VALUES")
+        .replace("{file}", &file_of_ids(outbox))
         .replace("{plain}", &format!("INSERT INTO {name}_notes.notes VALUES (1)"));
     outbox.mysql.sql(&format!("USE {name}; {session}; {statements};")).unwrap();
 }
@@ -107,6 +116,11 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits_compressed_or_not(
         outbox.wait_delivered(expected);
         assert!(ids(outbox).iter().all(|id| !id.contains("dropped") && id != "other"), "{:?}", ids(outbox));
         assert_eq!(ids(outbox).len() as u64, expected, "{:?}", ids(outbox));
+        // What the server shows, and the one row that was deleted in its own transaction.
+        let kept = mysql.sql(&format!("SELECT id FROM {}.outbox UNION SELECT 'd1'", outbox.name)).unwrap();
+        let mut kept: Vec<_> = kept.lines().collect();
+        kept.sort_unstable();
+        assert_eq!(ids(outbox), kept);
     }
     relays.into_iter().for_each(end);
     let log = std::io::read_to_string(mysql.mysqlbinlog_v().unwrap()).unwrap();
@@ -221,15 +235,18 @@ fn rows_written_before_and_after_alterations_are_read_by_the_names_of_their_time
          ADD COLUMN twice VARCHAR(130) AS (CONCAT(id, id)) VIRTUAL AFTER hidden, \
          ADD COLUMN kept VARCHAR(130) AS (CONCAT(id, '!')) STORED AFTER id; \
          INSERT INTO outbox (id, aggregatetype) VALUES ('a4', 'Order')");
+    set("TRUNCATE TABLE outbox; ALTER TABLE outbox MODIFY payload JSON, MODIFY aggregateid BIGINT UNSIGNED NOT NULL; \
+         INSERT INTO outbox (id, aggregatetype, aggregateid, payload) VALUES ('a7', 'Order', 7, '{\"a\": [1,2]}'); \
+         ALTER TABLE outbox MODIFY payload TEXT DEFAULT ('{\"a\":[1,2]}'), MODIFY aggregateid CHAR(9) DEFAULT 'k'");
     set("ALTER TABLE outbox DROP PRIMARY KEY; INSERT INTO outbox (id, aggregatetype) VALUES ('a5', 'Order')");
     set(
         "DROP TABLE outbox; CREATE TABLE outbox (payload TEXT, type INT, id INT, aggregateid INT, aggregatetype CHAR(10)); \
          INSERT INTO outbox VALUES ('{\"a\":[1,2]}', 1, 6, 1, 'Order')",
     );
     let relay = outbox.stream();
-    outbox.wait_delivered(6);
+    outbox.wait_delivered(7);
     end(relay);
-    assert_eq!(ids(&outbox), ["6", "a1", "a2", "a3", "a4", "a5"]);
+    assert_eq!(ids(&outbox), ["6", "a1", "a2", "a3", "a4", "a5", "a7"]);
     for record in outbox.records() {
         assert_eq!(record.value.as_deref(), Some(br#"{"a":[1,2]}"#.as_slice()), "{record:?}");
         assert_eq!(record.topic, outbox.topic("Order"));

@@ -2,6 +2,7 @@
 
 use testbed::{Isolation, Kafka, Mysql, Observed, Observer};
 
+pub(crate) mod differential;
 pub(crate) mod ending;
 mod instance;
 pub(crate) mod plain_loop;

@@ -1,7 +1,7 @@
 //! One check for each setting of the server.
 
 use crate::binlog::server::{Channel, Server, Settings};
-use crate::config::{OutboxConfig, SourceConfig, TlsMode};
+use crate::config::{ColumnNames, OutboxConfig, SourceConfig, TlsMode};
 use crate::error::Code;
 use crate::findings::Finding;
 
@@ -56,7 +56,10 @@ pub(super) fn row_image(settings: &Settings) -> Finding {
     needs("binlog_row_image", &settings.binlog_row_image, "FULL", "columns would be missing", RECONNECT)
 }
 
-pub(super) fn row_metadata(settings: &Settings) -> Finding {
+pub(super) fn row_metadata(settings: &Settings, names: ColumnNames) -> Finding {
+    if names == ColumnNames::InformationSchema {
+        return Finding::good("binlog_row_metadata", "names come from information_schema where the log has none");
+    }
     needs("binlog_row_metadata", &settings.binlog_row_metadata, "FULL", "columns have no names", "")
 }
 

@@ -3,7 +3,8 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
-use crate::binlog::connect;
+use crate::binlog::columns::{self, Described, Descriptions};
+use crate::binlog::{connect, value};
 use crate::config::OutboxConfig;
 use crate::error::{Code, Result};
 use crate::findings::Finding;
@@ -27,8 +28,8 @@ pub enum TableFacts {
         engine: String,
         /// Whether the server says that the engine has transactions.
         transactional: bool,
-        /// Names of its columns.
-        columns: Vec<String>,
+        /// Its columns.
+        columns: Vec<Described>,
     },
 }
 
@@ -57,8 +58,6 @@ async fn probe(conn: &mut Conn, outbox: &OutboxConfig) -> mysql_async::Result<()
 async fn describe(conn: &mut Conn, outbox: &OutboxConfig) -> Result<TableFacts> {
     const ENGINE: &str = "SELECT t.engine, e.transactions FROM information_schema.tables t \
         LEFT JOIN information_schema.engines e ON e.engine = t.engine WHERE t.table_schema = ? AND t.table_name = ?";
-    const COLUMNS: &str = "SELECT column_name FROM information_schema.columns \
-        WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
     let name = (&outbox.database, &outbox.table);
     let asking = |e| connect::classify(&e, "describing the outbox tables");
     let Some(row): Option<Row> = conn.exec_first(ENGINE, name).await.map_err(asking)? else {
@@ -68,7 +67,7 @@ async fn describe(conn: &mut Conn, outbox: &OutboxConfig) -> Result<TableFacts> 
     Ok(TableFacts::Table {
         engine: text(0),
         transactional: text(1) == "YES",
-        columns: conn.exec(COLUMNS, name).await.map_err(asking)?,
+        columns: columns::describe(conn, outbox).await?,
     })
 }
 
@@ -123,16 +122,45 @@ pub(super) fn is_transactional(table: &TableFacts, outbox: &OutboxConfig) -> Opt
 pub(super) fn has_columns(table: &TableFacts, outbox: &OutboxConfig, resuming: bool) -> Option<Finding> {
     const CHECK: &str = "outbox columns";
     let TableFacts::Table { columns, .. } = table else { return None };
-    let has = |wanted: &str| columns.iter().any(|column| column == wanted);
+    let has = |wanted: &str| columns.iter().any(|column| *column.name == *wanted);
     let missing: Vec<&str> = outbox.columns().filter(|column| !has(column)).collect();
     let name = name(outbox);
     if missing.is_empty() {
         return Some(Finding::good(CHECK, format!("{name} has every configured column")));
     }
-    let what = format!("{name} has no column {} (it has: {})", missing.join(", "), columns.join(", "));
+    let present: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
+    let what = format!("{name} has no column {} (it has: {})", missing.join(", "), present.join(", "));
     let fix = format!("correct the column names in [outbox.{}], or add the column", outbox.name);
     Some(match resuming {
         true => Finding::warning(CHECK, format!("{what}; rows written from now on stop the relay"), fix),
         false => Finding::wrong(Code::ColumnMissing, CHECK, what, fix),
     })
+}
+
+/// A type that cannot be shown, or that cannot be a timestamp, is found here and not at the first row.
+pub(super) fn has_showable_columns(table: &TableFacts, outbox: &OutboxConfig) -> Option<Finding> {
+    const CHECK: &str = "outbox column types";
+    let TableFacts::Table { columns, .. } = table else { return None };
+    let name = name(outbox);
+    let mut unfit = Vec::new();
+    for column in outbox.columns().filter_map(|wanted| columns.iter().find(|column| *column.name == *wanted)) {
+        if !column.kind.as_ref().is_some_and(value::is_showable) {
+            unfit.push(format!("column {} of {name} is {}, which cannot be shown", column.name, column.declaration));
+        }
+    }
+    if let Some(timestamp) = columns.iter().find(|column| Some(&*column.name) == outbox.timestamp.as_deref())
+        && !timestamp.kind.as_ref().is_some_and(value::is_moment)
+    {
+        unfit.push(format!("timestamp column {} of {name} is {}", timestamp.name, timestamp.declaration));
+    }
+    Some(match unfit.is_empty() {
+        true => Finding::good(CHECK, format!("{name} has types that can be shown")),
+        false => Finding::wrong(Code::ColumnType, CHECK, unfit.join("; "), Code::ColumnType.fix()),
+    })
+}
+
+/// The columns of each table, in configuration order; empty where the account may not look.
+pub fn columns(tables: Vec<TableFacts>) -> Descriptions {
+    let columns = |table| if let TableFacts::Table { columns, .. } = table { columns } else { Vec::new() };
+    tables.into_iter().map(columns).collect()
 }

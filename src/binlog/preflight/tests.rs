@@ -1,5 +1,7 @@
 use super::*;
+use crate::binlog::columns::Described;
 use crate::binlog::server::{Channel, Refused, Replica, Settings};
+use crate::binlog::table::ColumnKind;
 use crate::binlog::testing::sound_server;
 use crate::error::Code;
 use crate::findings::{Level, ensure_none_wrong};
@@ -18,8 +20,18 @@ fn config() -> Config {
     crate::config::load(&sources).unwrap().config
 }
 
+fn described(names: &[&str]) -> Vec<Described> {
+    let column = |name: &&str| Described {
+        name: (*name).into(),
+        declaration: "json".into(),
+        kind: Some(ColumnKind::Json { length_bytes: 4 }),
+        nullable: true,
+    };
+    names.iter().map(column).collect()
+}
+
 fn table() -> TableFacts {
-    let columns = ["id", "aggregatetype", "aggregateid", "type", "payload"].map(str::to_owned).to_vec();
+    let columns = described(&["id", "aggregatetype", "aggregateid", "type", "payload"]);
     TableFacts::Table { engine: "InnoDB".into(), transactional: true, columns }
 }
 
@@ -149,7 +161,7 @@ fn tables_are_judged_as_far_as_they_can_be_seen() {
         "outbox table",
         "GRANT SELECT ON `shop`.`outbox` TO 'outboxd'@'%'",
     );
-    let columns = vec!["id".to_owned(), "aggregatetype".to_owned(), "aggregateid".to_owned()];
+    let columns = described(&["id", "aggregatetype", "aggregateid"]);
     let table = |engine: &str, transactional| TableFacts::Table {
         engine: engine.into(),
         transactional,
@@ -161,4 +173,9 @@ fn tables_are_judged_as_far_as_they_can_be_seen() {
     is(&missing, Level::Wrong, "outbox columns", "[outbox.main]");
     assert_eq!(missing.code, Some(Code::ColumnMissing));
     is(&of(&table("InnoDB", true), true), Level::Warning, "outbox columns", "or add the column");
+    let mut columns = described(&["id", "aggregatetype", "aggregateid", "payload"]);
+    columns[3].kind = None;
+    let unshowable = of(&TableFacts::Table { engine: "InnoDB".into(), transactional: true, columns }, true);
+    is(&unshowable, Level::Wrong, "outbox column types", "Use another column");
+    assert_eq!(unshowable.code, Some(Code::ColumnType));
 }

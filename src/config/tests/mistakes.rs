@@ -170,14 +170,14 @@ t.toml:6:13: error: source.heartbeat = "10 parsecs" is not a duration, e.g. "10s
 "#,
         ),
         (
-            with("user", "user = \"u\"\nheartbeat = \"2h\"\ncolumn_names = \"information_schema\"\nhosts = [\"a\"]"),
+            with("user", "user = \"u\"\nheartbeat = \"2h\"\ncolumn_names = \"guess\"\nhosts = [\"a\"]"),
             r#"
 t.toml:6:13: error: source.heartbeat = "2h" must be between 1s and 1h
     6 | heartbeat = "2h"
       |             ^^^^
-t.toml:7:16: error: source.column_names = "information_schema" is not available in this version; use metadata
-    7 | column_names = "information_schema"
-      |                ^^^^^^^^^^^^^^^^^^^^
+t.toml:7:16: error: source.column_names = "guess" must be one of metadata, information_schema
+    7 | column_names = "guess"
+      |                ^^^^^^^
 t.toml:8:9: error: source.hosts cannot be used: a list of hosts for failover comes in a later version; set source.host
     8 | hosts = ["a"]
       |         ^^^^^

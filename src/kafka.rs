@@ -1,6 +1,8 @@
 //! What every Kafka client of ours shares: base configuration, folded logs, and what an error means.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -9,6 +11,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::task::JoinHandle;
 
 use crate::config::KafkaConfig;
 use crate::error::{Code, Error, Result};
@@ -132,12 +135,30 @@ pub fn error(error: &KafkaError, context: impl Into<String>) -> Error {
     Error::new(code(error), context).caused_by(error.to_string())
 }
 
+/// A blocking call that runs elsewhere; it goes on even if this is dropped.
+#[derive(Debug)]
+#[must_use = "its result says whether it worked"]
+pub struct Call<T>(JoinHandle<Result<T>>);
+
+impl<T> Future for Call<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|joined| joined.map_err(|e| Error::new(Code::TaskPanicked, "a blocking Kafka call").caused_by(e))?)
+    }
+}
+
+/// Starts a blocking librdkafka call on a thread where it may block.
+pub fn start<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Call<T> {
+    Call(tokio::task::spawn_blocking(call))
+}
+
 /// Runs a blocking librdkafka call on a thread where it may block.
 ///
 /// # Errors
 /// What the call returns; `TaskPanicked` if it panicked.
 pub async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(|e| Error::new(Code::TaskPanicked, "a blocking Kafka call").caused_by(e))?
+    start(call).await
 }

@@ -52,6 +52,13 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Bytes of key, value and headers.
+    pub fn weight(&self) -> usize {
+        let headers: usize =
+            self.headers().map(|(name, value)| name.count_bytes() + value.map_or(0, <[u8]>::len)).sum();
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
+    }
+
     /// Header names and values in order; a `None` value is a null header.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'a std::ffi::CStr, Option<&'a [u8]>)> {
         let bytes = self.bytes;

@@ -15,7 +15,7 @@ use crate::checkpoint::Owner;
 use crate::checkpoint::store::Store;
 use crate::config::Config;
 use crate::delivery::Memory;
-use crate::delivery::producer::Incarnation;
+use crate::delivery::incarnation::Incarnation;
 use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;

@@ -8,7 +8,7 @@ use outboxd::binlog::connect;
 use outboxd::binlog::history::DumpFrom;
 use outboxd::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use outboxd::config::{self, Config, OutboxConfig, Sources};
-use outboxd::delivery::producer::Incarnation;
+use outboxd::delivery::incarnation::Incarnation;
 use outboxd::outbox::transaction::{Ignored, Observer};
 use outboxd::outbox::{Tables, Transactions};
 use outboxd::position::FilePosition;
@@ -93,22 +93,25 @@ impl<'a> Ceilings<'a> {
         let metrics = Arc::new(Metrics::new(&config.name, &BuildInfo::current(), []));
         let (mut incarnation, _fence) = Incarnation::begin(config, metrics).await?;
         incarnation.add_topic(topic)?;
+        let producer = incarnation.producer(0);
         tokio::time::sleep(SETTLE).await;
         let meter = Meter::start(self.stand)?;
         let mut commits = Figures::default();
         let mut batches = self.batches.iter().peekable();
         while batches.peek().is_some() {
-            incarnation.open()?;
+            producer.open()?;
+            producer.release()?;
             let (mut records, mut bytes) = (0, 0);
             while records < config.batch.max_records
                 && bytes < config.batch.max_bytes
                 && let Some(batch) = batches.next()
             {
-                batch.records.iter().try_for_each(|record| incarnation.enqueue(0, &record))?;
+                batch.records.iter().try_for_each(|record| producer.enqueue(0, &record))?;
                 records += batch.records.len();
                 bytes += batch.records.weight();
             }
-            let (seen, error) = incarnation.commit().await?;
+            producer.send().await?;
+            let (seen, error) = producer.commit().await?;
             if let Some(error) = error {
                 return Err(error.to_string().into());
             }

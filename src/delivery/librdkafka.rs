@@ -5,7 +5,7 @@
 //! with borrowed arguments that it copies before it returns (`RD_KAFKA_MSG_F_COPY`). ADR 0004 has the argument.
 //!
 //! What the safety of this module rests on:
-//! - a [`TopicHandle`] is destroyed before its producer: [`NativeProducer`] owns both, fields drop in declared order;
+//! - a [`TopicHandle`] is destroyed before its producer, which it keeps alive;
 //! - every pointer handed over lives until the call returns, and librdkafka keeps none of them;
 //! - an error object returned by librdkafka is read and destroyed exactly once, in `take_error`;
 //! - the client handle is thread-safe (librdkafka `INTRODUCTION.md`, "Threads and callbacks").
@@ -13,6 +13,7 @@
 
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as native;
@@ -49,69 +50,42 @@ impl std::fmt::Display for NativeError {
     }
 }
 
-/// A topic of one producer.
-#[derive(Debug)]
-pub struct TopicHandle(NonNull<native::rd_kafka_topic_t>);
+/// A topic of one producer, which it keeps alive.
+pub struct TopicHandle<C: ProducerContext + 'static> {
+    topic: NonNull<native::rd_kafka_topic_t>,
+    producer: Arc<NativeProducer<C>>,
+}
 
 // SAFETY: topic objects are reference-counted and locked inside librdkafka; any thread may use them.
-unsafe impl Send for TopicHandle {}
+unsafe impl<C: ProducerContext + 'static> Send for TopicHandle<C> {}
 // SAFETY: as above.
-unsafe impl Sync for TopicHandle {}
+unsafe impl<C: ProducerContext + 'static> Sync for TopicHandle<C> {}
 
-impl Drop for TopicHandle {
+impl<C: ProducerContext + 'static> Drop for TopicHandle<C> {
     fn drop(&mut self) {
         // SAFETY: the pointer came from `rd_kafka_topic_new` and is destroyed once, before its producer.
-        unsafe { native::rd_kafka_topic_destroy(self.0.as_ptr()) };
+        unsafe { native::rd_kafka_topic_destroy(self.topic.as_ptr()) };
     }
 }
 
-/// A producer and the topics that it writes to.
-pub struct NativeProducer<C: ProducerContext + 'static> {
-    topics: Vec<TopicHandle>,
-    producer: ThreadedProducer<C>,
-}
-
-impl<C: ProducerContext + 'static> NativeProducer<C> {
-    /// Takes over a producer whose event queue is served by the wrapper's own thread.
-    pub fn new(producer: ThreadedProducer<C>) -> Self {
-        Self { topics: Vec::new(), producer }
-    }
-
-    /// The wrapped producer.
-    pub fn wrapper(&self) -> &ThreadedProducer<C> {
-        &self.producer
-    }
-
-    /// Why the producer is unusable for good, if it is.
-    pub fn fatal_error(&self) -> Option<RDKafkaErrorCode> {
-        self.producer.client().fatal_error().map(|(code, _)| code)
-    }
-
-    /// How many topics were added; their handles are addressed by index.
-    pub fn topics(&self) -> usize {
-        self.topics.len()
-    }
-
-    /// Adds a topic.
+impl<C: ProducerContext + 'static> TopicHandle<C> {
+    /// Opens a topic of `producer`.
     ///
     /// # Errors
     /// librdkafka's refusal of the name.
-    pub fn add_topic(&mut self, name: &str) -> Result<(), NativeError> {
+    pub fn open(producer: &Arc<NativeProducer<C>>, name: &str) -> Result<Self, NativeError> {
         let illegal = || NativeError::local(RDKafkaErrorCode::InvalidTopic, "topic name");
         let name = CString::new(name).map_err(|_| illegal())?;
-        // SAFETY: the client lives as long as self; the name is copied; a null configuration means defaults.
-        let topic = unsafe { native::rd_kafka_topic_new(self.client(), name.as_ptr(), std::ptr::null_mut()) };
-        self.topics.push(TopicHandle(NonNull::new(topic).ok_or_else(illegal)?));
-        Ok(())
+        // SAFETY: the client lives as long as the handle; the name is copied; a null configuration means defaults.
+        let topic = unsafe { native::rd_kafka_topic_new(producer.client(), name.as_ptr(), std::ptr::null_mut()) };
+        Ok(Self { topic: NonNull::new(topic).ok_or_else(illegal)?, producer: Arc::clone(producer) })
     }
 
-    /// Enqueues a record on topic number `topic`. Never blocks; the bytes are copied.
+    /// Enqueues a record. Never blocks; the bytes are copied.
     ///
     /// # Errors
     /// The local refusal: a full queue, a fatal state, too many headers.
-    pub fn enqueue(&self, topic: usize, record: &Record<'_>) -> Result<(), NativeError> {
-        let unknown = || NativeError::local(RDKafkaErrorCode::UnknownTopic, "topic handle");
-        let topic = self.topics.get(topic).ok_or_else(unknown)?;
+    pub fn enqueue(&self, record: &Record<'_>) -> Result<(), NativeError> {
         let headers = record.headers();
         if headers.len() > MAX_HEADERS {
             return Err(NativeError::local(RDKafkaErrorCode::InvalidArgument, "too many headers"));
@@ -122,7 +96,7 @@ impl<C: ProducerContext + 'static> NativeProducer<C> {
             arguments[used] = argument;
             used += 1;
         };
-        push(topic_argument(topic));
+        push(self.argument());
         push(partition_argument(record.partition));
         push(flags_argument());
         push(timestamp_argument(record.timestamp_ms));
@@ -131,9 +105,39 @@ impl<C: ProducerContext + 'static> NativeProducer<C> {
         for (name, value) in headers {
             push(header_argument(name, value));
         }
-        // SAFETY: the first `used` arguments are initialised and point into `record` and `topic`, which outlive the call.
-        let error = unsafe { native::rd_kafka_produceva(self.client(), arguments.as_ptr(), used) };
+        // SAFETY: the first `used` arguments are initialised and point into `record` and `self`, which outlive the call.
+        let error = unsafe { native::rd_kafka_produceva(self.producer.client(), arguments.as_ptr(), used) };
         take_error(error)
+    }
+
+    fn argument(&self) -> Argument {
+        argument(native::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, ArgumentValue { rkt: self.topic.as_ptr() })
+    }
+}
+
+impl<C: ProducerContext + 'static> std::fmt::Debug for TopicHandle<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TopicHandle").finish_non_exhaustive()
+    }
+}
+
+/// A producer whose event queue is served by the wrapper's own thread.
+pub struct NativeProducer<C: ProducerContext + 'static>(ThreadedProducer<C>);
+
+impl<C: ProducerContext + 'static> NativeProducer<C> {
+    /// Takes over a wrapped producer.
+    pub fn new(producer: ThreadedProducer<C>) -> Self {
+        Self(producer)
+    }
+
+    /// The wrapped producer.
+    pub fn wrapper(&self) -> &ThreadedProducer<C> {
+        &self.0
+    }
+
+    /// Why the producer is unusable for good, if it is.
+    pub fn fatal_error(&self) -> Option<RDKafkaErrorCode> {
+        self.0.client().fatal_error().map(|(code, _)| code)
     }
 
     /// Waits until every enqueued record is acknowledged or has failed.
@@ -184,13 +188,13 @@ impl<C: ProducerContext + 'static> NativeProducer<C> {
     }
 
     fn client(&self) -> *mut native::rd_kafka_t {
-        self.producer.client().native_ptr()
+        self.0.client().native_ptr()
     }
 }
 
 impl<C: ProducerContext + 'static> std::fmt::Debug for NativeProducer<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NativeProducer").field("topics", &self.topics.len()).finish_non_exhaustive()
+        f.debug_struct("NativeProducer").finish_non_exhaustive()
     }
 }
 
@@ -228,10 +232,6 @@ fn argument(kind: native::rd_kafka_vtype_t, u: ArgumentValue) -> Argument {
 
 fn no_argument() -> Argument {
     argument(native::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END, ArgumentValue { i32_: 0 })
-}
-
-fn topic_argument(topic: &TopicHandle) -> Argument {
-    argument(native::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, ArgumentValue { rkt: topic.0.as_ptr() })
 }
 
 fn partition_argument(partition: i32) -> Argument {

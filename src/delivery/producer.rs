@@ -1,24 +1,24 @@
-//! One incarnation: one producer object, one producer epoch. Never reused after anything uncertain.
+//! One producer object, one producer epoch. Never reused after anything uncertain.
+//!
+//! A transactional one holds its records back until [`Producer::release`]: their partitions join the Kafka transaction
+//! meanwhile, which takes a round trip and more, but nothing of it can overtake the transaction before. What holds them
+//! is `linger.ms`: librdkafka sends a batch when it is full, has lingered long enough, or when a flush begins. (Its
+//! `rd_kafka_pause_partitions` would say the same more plainly, but leaves an entry in a queue that no producer empties.)
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
-use tokio_util::sync::CancellationToken;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::classify::{Answer, CommitSeen};
-use super::librdkafka::{NativeError, NativeProducer};
-use crate::checkpoint::Fence;
+use super::events::{EventLog, Events, Trouble};
+use super::librdkafka::{NativeError, NativeProducer, TopicHandle};
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
-use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::kafka::{self, Call, REQUEST_TIMEOUT};
 use crate::record::Record;
 use crate::telemetry::Metrics;
 
@@ -35,58 +35,70 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long one `init_transactions` call waits before the state is reported and the call repeated.
 const INIT_STEP: Duration = Duration::from_secs(10);
 
+/// librdkafka's `batch.num.messages` and `batch.size`, unless they are configured.
+const BATCH: (usize, usize) = (10_000, 1_000_000);
+
+/// `linger.ms` where nothing is held back.
+const LINGER: Duration = Duration::from_millis(5);
+
 /// A producer behind its fence.
 #[derive(Debug)]
-pub struct Incarnation {
-    producer: Arc<NativeProducer<Events>>,
+pub struct Producer {
+    native: Arc<NativeProducer<Events>>,
     events: Arc<EventLog>,
-    transactional: bool,
+    topics: Vec<TopicHandle<Events>>,
+    /// Present in a transactional producer.
+    hold: Option<Hold>,
 }
 
-impl Incarnation {
-    /// Creates a producer and fences every older one of this relay. At least once: nothing to fence.
+/// How much a transactional producer holds back.
+#[derive(Debug)]
+struct Hold {
+    /// A batch of so many records or bytes would be sent at once.
+    limits: (usize, usize),
+    /// What is held lingers so long.
+    linger: Duration,
+    /// Records and bytes held; `None` when they were let go.
+    held: Option<(usize, usize)>,
+    /// When the open transaction began.
+    since: Instant,
+}
+
+impl Producer {
+    /// Creates a producer; with a transactional id it also fences the older ones of that id. Blocks.
     ///
     /// # Errors
     /// `KafkaUnavailable` when the brokers do not answer in time, `KafkaAcl`, `KafkaAuth`, `KafkaConfig`,
     /// `TransactionTimeout`.
-    pub async fn begin(config: &Config, metrics: Arc<Metrics>) -> Result<(Self, Fence)> {
-        let transactional = config.kafka.delivery == DeliveryMode::ExactlyOnce;
-        let events = Arc::new(EventLog::default());
-        let context = Events { log: LogContext::new(metrics), events: Arc::clone(&events) };
-        let producer: ThreadedProducer<Events> = client_config(config)
-            .create_with_context(context)
+    pub(super) fn create(
+        config: &Config,
+        id: Option<&str>,
+        trouble: Arc<Trouble>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let events = Arc::new(EventLog::new(trouble));
+        let client = client_config(config, id);
+        let hold = id.map(|_| Hold::of(&client));
+        let producer: ThreadedProducer<Events> = client
+            .create_with_context(Events::new(metrics, Arc::clone(&events)))
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
-        let producer = Arc::new(NativeProducer::new(producer));
+        let native = NativeProducer::new(producer);
         failpoint::hit("producer_created")?;
-        if transactional {
-            let (fencing, topic) = (Arc::clone(&producer), config.kafka.checkpoint_topic.clone());
-            kafka::blocking(move || {
-                // Connected first: without a broker at hand librdkafka looks for the coordinator again only after 500 ms.
-                let client = fencing.wrapper().client();
-                client
-                    .fetch_metadata(Some(&topic), REQUEST_TIMEOUT)
-                    .map_err(|e| kafka::error(&e, "connecting the Kafka producer"))?;
-                fencing.init_transactions(INIT_STEP).map_err(|e| init_error(&e))
-            })
-            .await?;
+        if id.is_some() {
+            // Connected first: without a broker at hand librdkafka looks for the coordinator again only after 500 ms.
+            let client = native.wrapper().client();
+            client
+                .fetch_metadata(Some(&config.kafka.checkpoint_topic), REQUEST_TIMEOUT)
+                .map_err(|e| kafka::error(&e, "connecting the Kafka producer"))?;
+            native.init_transactions(INIT_STEP).map_err(|e| init_error(&e))?;
         }
         failpoint::hit("init_done")?;
-        Ok((Self { producer, events, transactional }, Fence::established()))
-    }
-
-    /// Cancelled when the client has met an error that only a new incarnation can mend.
-    pub fn failed(&self) -> &CancellationToken {
-        &self.events.failed
-    }
-
-    /// Whether the failure was another producer's fence.
-    pub fn is_fenced(&self) -> bool {
-        self.events.fenced.load(Ordering::Relaxed) > 0
+        Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold })
     }
 
     /// Number of topics added so far.
     pub fn topics(&self) -> usize {
-        self.producer.topics()
+        self.topics.len()
     }
 
     /// Adds the next topic; its index is the number of topics before.
@@ -94,53 +106,78 @@ impl Incarnation {
     /// # Errors
     /// `DeliveryFailed`.
     pub fn add_topic(&mut self, name: &str) -> Result<()> {
-        let Some(producer) = Arc::get_mut(&mut self.producer) else {
-            return Err(Error::new(Code::Internal, "a topic is added while a commit is under way"));
-        };
-        producer.add_topic(name).map_err(|e| delivery_error("adding a topic", &e))
+        let handle = TopicHandle::open(&self.native, name).map_err(|e| delivery_error("adding a topic", &e))?;
+        self.topics.push(handle);
+        Ok(())
     }
 
     /// Opens a Kafka transaction; at least once there is none.
     ///
     /// # Errors
     /// `DeliveryFailed`.
-    pub fn open(&self) -> Result<()> {
+    pub fn open(&mut self) -> Result<()> {
         self.events.transaction_begins();
-        if !self.transactional {
-            return Ok(());
+        let Some(hold) = &mut self.hold else { return Ok(()) };
+        hold.since = Instant::now();
+        self.native.begin_transaction().map_err(|e| delivery_error("beginning a Kafka transaction", &e))
+    }
+
+    /// Whether so many more records and bytes can be enqueued without being sent at once, where that matters.
+    pub fn can_hold(&self, records: usize, bytes: usize) -> bool {
+        self.hold.as_ref().is_none_or(|hold| hold.fits(records, bytes))
+    }
+
+    /// Hands a record to librdkafka, on topic number `topic`. In a Kafka transaction it stays there until
+    /// [`Producer::release`].
+    ///
+    /// # Errors
+    /// `DeliveryFailed`; `Internal` for a record that cannot be held back.
+    pub fn enqueue(&mut self, topic: usize, record: &Record<'_>) -> Result<()> {
+        let handle = self.topics.get(topic);
+        let handle = handle.ok_or_else(|| Error::new(Code::Internal, "a record names a topic that was never added"))?;
+        if let Some(hold) = &mut self.hold {
+            hold.count(record)?;
         }
-        self.producer.begin_transaction().map_err(|e| delivery_error("beginning a Kafka transaction", &e))
+        handle.enqueue(record).map_err(|e| delivery_error("enqueueing a record", &e))
     }
 
-    /// Hands a record to librdkafka, on topic number `topic`.
+    /// From now on records of the open transaction may be sent. The ones before must be acknowledged.
     ///
     /// # Errors
-    /// `DeliveryFailed`.
-    pub fn enqueue(&self, topic: usize, record: &Record<'_>) -> Result<()> {
-        self.producer.enqueue(topic, record).map_err(|e| delivery_error("enqueueing a record", &e))
+    /// `DeliveryFailed` if they were held back for so long that some may have been sent already.
+    pub fn release(&mut self) -> Result<()> {
+        let Some(hold) = &mut self.hold else { return Ok(()) };
+        if hold.held.take().is_some() && hold.since.elapsed() >= hold.linger {
+            return Err(Error::new(Code::DeliveryFailed, "acknowledgements took as long as records may wait"));
+        }
+        Ok(())
     }
 
-    /// Waits until everything enqueued is acknowledged.
+    /// Sends what was enqueued and released, and waits until all of it is acknowledged.
     ///
     /// # Errors
-    /// `DeliveryFailed` if a record failed or the time is up.
-    pub async fn acknowledge(&self) -> Result<()> {
-        let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
-        kafka::blocking(move || flush(&producer, &events)).await
+    /// `DeliveryFailed` if a record failed or the time is up; `Fenced`.
+    pub fn send(&self) -> Call<()> {
+        let (native, events) = (Arc::clone(&self.native), Arc::clone(&self.events));
+        kafka::start(move || {
+            flush(&native, &events)?;
+            failpoint::hit("flushed")
+        })
     }
 
-    /// Waits for every acknowledgement, then commits. The time of the commit proper is measured without that wait.
+    /// Commits the open transaction, all of whose records are acknowledged.
     ///
     /// # Errors
-    /// `DeliveryFailed` if a record failed: nothing was committed then.
-    pub async fn commit(&self) -> Result<(CommitSeen, Option<NativeError>)> {
-        let (producer, events) = (Arc::clone(&self.producer), Arc::clone(&self.events));
-        kafka::blocking(move || {
-            flush(&producer, &events)?;
-            failpoint::hit("flushed")?;
+    /// None of its own: what the commit returned is for `classify` to judge.
+    pub fn commit(&mut self) -> Call<(CommitSeen, Option<NativeError>)> {
+        if let Some(hold) = &mut self.hold {
+            hold.held = Some((0, 0));
+        }
+        let (native, events) = (Arc::clone(&self.native), Arc::clone(&self.events));
+        kafka::start(move || {
             failpoint::hit("endtxn_before_send")?;
             let started = Instant::now();
-            let result = producer.commit_transaction(TRANSACTION_TIMEOUT);
+            let result = native.commit_transaction(TRANSACTION_TIMEOUT);
             let elapsed = started.elapsed();
             let answer = match &result {
                 Ok(()) => Answer::Ok,
@@ -149,21 +186,47 @@ impl Incarnation {
             };
             Ok((CommitSeen { answer, elapsed, disturbed: events.disturbed() }, result.err()))
         })
-        .await
+    }
+}
+
+impl Hold {
+    fn of(client: &ClientConfig) -> Self {
+        let number = |key: &str, usual| client.get(key).and_then(|text| text.parse().ok()).unwrap_or(usual);
+        Self {
+            limits: (number("batch.num.messages", BATCH.0), number("batch.size", BATCH.1)),
+            linger: Duration::from_millis(number("linger.ms", 0) as u64),
+            held: Some((0, 0)),
+            since: Instant::now(),
+        }
+    }
+
+    /// Counts all partitions together, so it errs on the safe side.
+    fn fits(&self, records: usize, bytes: usize) -> bool {
+        self.held.is_none_or(|held| held.0 + records < self.limits.0 && held.1 + bytes < self.limits.1)
+    }
+
+    fn count(&mut self, record: &Record<'_>) -> Result<()> {
+        let Some((records, bytes)) = self.held else { return Ok(()) };
+        let weight = record.weight();
+        if !self.fits(1, weight) {
+            return Err(Error::new(Code::Internal, "I3: a record would overtake those of the transaction before"));
+        }
+        self.held = Some((records + 1, bytes + weight));
+        Ok(())
     }
 }
 
 /// Waits until everything enqueued is acknowledged.
-fn flush(producer: &NativeProducer<Events>, events: &EventLog) -> Result<()> {
-    let flushed = producer.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e));
-    flushed.and_then(|()| events.ensure_delivered()).map_err(|error| match producer.fatal_error() {
+fn flush(native: &NativeProducer<Events>, events: &EventLog) -> Result<()> {
+    let flushed = native.flush(MESSAGE_TIMEOUT).map_err(|e| delivery_error("waiting for acknowledgements", &e));
+    flushed.and_then(|()| events.ensure_delivered()).map_err(|error| match native.fatal_error() {
         // A fence fails the records in many ways; what matters is that somebody else may be writing.
         Some(code) if is_fence(code) => Error::new(Code::Fenced, error.message()).caused_by(error.chain()),
         _ => error,
     })
 }
 
-fn client_config(config: &Config) -> ClientConfig {
+fn client_config(config: &Config, id: Option<&str>) -> ClientConfig {
     let mut client = kafka::base_config(&config.kafka);
     let own_or = |client: &mut ClientConfig, key: &str, value: Duration| {
         if client.get(key).is_none() {
@@ -180,30 +243,30 @@ fn client_config(config: &Config) -> ClientConfig {
         .set("message.max.bytes", "1000000000")
         .set("retry.backoff.ms", RETRY_BACKOFF.as_millis().to_string())
         .set("retry.backoff.max.ms", RETRY_BACKOFF.as_millis().to_string());
-    // librdkafka wants it at or below the transaction's timeout, which the operator may have lowered.
-    let transaction =
-        client.get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
-    own_or(&mut client, "message.timeout.ms", transaction.map_or(MESSAGE_TIMEOUT, |limit| limit.min(MESSAGE_TIMEOUT)));
-    own_or(&mut client, "linger.ms", Duration::from_millis(5));
-    if let Some(id) = transactional_id(config) {
-        client.set("transactional.id", id);
-        own_or(&mut client, "transaction.timeout.ms", TRANSACTION_TIMEOUT);
-    }
+    // librdkafka wants linger.ms < message.timeout.ms <= transaction.timeout.ms; the operator may have lowered these.
+    let millis =
+        |client: &ClientConfig, key| client.get(key).and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let message = millis(&client, "transaction.timeout.ms").map_or(MESSAGE_TIMEOUT, |limit| limit.min(MESSAGE_TIMEOUT));
+    own_or(&mut client, "message.timeout.ms", message);
+    let Some(id) = id else {
+        client.set("linger.ms", LINGER.as_millis().to_string());
+        return client;
+    };
+    let message = millis(&client, "message.timeout.ms").unwrap_or(message);
+    client.set("linger.ms", message.saturating_sub(LINGER).as_millis().to_string());
+    client.set("transactional.id", id);
+    own_or(&mut client, "transaction.timeout.ms", TRANSACTION_TIMEOUT);
     client
-}
-
-/// The transactional id of a relay, which its ACLs name; none at least once.
-pub fn transactional_id(config: &Config) -> Option<String> {
-    (config.kafka.delivery == DeliveryMode::ExactlyOnce).then(|| format!("outboxd.{}", config.name))
 }
 
 /// How long a Kafka transaction of this relay may stay open; none at least once.
 pub(super) fn transaction_timeout(config: &Config) -> Option<Duration> {
-    transactional_id(config)?;
-    client_config(config).get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis)
+    let id = transactional_ids(config).into_iter().next()?;
+    let client = client_config(config, Some(&id));
+    client.get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis)
 }
 
-fn is_fence(code: RDKafkaErrorCode) -> bool {
+pub(super) fn is_fence(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
 }
 
@@ -216,7 +279,7 @@ fn delivery_error(doing: &str, error: &NativeError) -> Error {
 }
 
 /// A failed delivery is a fence, a refusal that needs a human, or a reason to begin anew.
-fn delivery_code(code: RDKafkaErrorCode) -> Code {
+pub(super) fn delivery_code(code: RDKafkaErrorCode) -> Code {
     match kafka::code_of(code) {
         _ if is_fence(code) => Code::Fenced,
         Code::KafkaUnavailable => Code::DeliveryFailed,
@@ -224,71 +287,12 @@ fn delivery_code(code: RDKafkaErrorCode) -> Code {
     }
 }
 
-/// What the client reports beside its calls' results.
-#[derive(Debug, Default)]
-struct EventLog {
-    /// Transport and timeout events so far.
-    disturbances: AtomicU64,
-    /// Their number when the open transaction began.
-    at_begin: AtomicU64,
-    /// Records that were not delivered, and why the first of them was not.
-    undelivered: std::sync::Mutex<Option<KafkaError>>,
-    fenced: AtomicU64,
-    failed: CancellationToken,
-}
-
-impl EventLog {
-    fn transaction_begins(&self) {
-        self.at_begin.store(self.disturbances.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    fn disturbed(&self) -> bool {
-        self.disturbances.load(Ordering::Relaxed) != self.at_begin.load(Ordering::Relaxed)
-    }
-
-    fn ensure_delivered(&self) -> Result<()> {
-        let undelivered = self.undelivered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match &*undelivered {
-            None => Ok(()),
-            Some(error) => {
-                let code = error.rdkafka_error_code().map_or(Code::DeliveryFailed, delivery_code);
-                Err(Error::new(code, "a record was not delivered").caused_by(error.to_string()))
-            }
+/// The transactional ids of a relay, in the order of their use; none at least once.
+pub fn transactional_ids(config: &Config) -> Vec<String> {
+    match config.kafka.delivery {
+        DeliveryMode::ExactlyOnce => {
+            (0..super::incarnation::PRODUCERS).map(|n| format!("outboxd.{}.{n}", config.name)).collect()
         }
-    }
-}
-
-/// Receives the producer's events on the wrapper's polling thread.
-struct Events {
-    log: LogContext,
-    events: Arc<EventLog>,
-}
-
-impl ClientContext for Events {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.log.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.events.disturbances.fetch_add(1, Ordering::Relaxed);
-        let code = error.rdkafka_error_code();
-        if code.is_some_and(is_fence) {
-            self.events.fenced.fetch_add(1, Ordering::Relaxed);
-        }
-        if code.is_some_and(|code| is_fence(code) || code == RDKafkaErrorCode::Fatal) {
-            self.events.failed.cancel();
-        }
-        self.log.error(error, reason);
-    }
-}
-
-impl ProducerContext<NoCustomPartitioner> for Events {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut first = self.events.undelivered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            first.get_or_insert_with(|| error.clone());
-        }
+        DeliveryMode::AtLeastOnce => Vec::new(),
     }
 }

@@ -14,7 +14,8 @@ use crate::checkpoint::store::Store;
 use crate::checkpoint::{Checkpoint, CheckpointId, Counters, SourceIdentity};
 use crate::config::ColumnNames;
 use crate::delivery::classify::{self, Resolution};
-use crate::delivery::producer::{Incarnation, transactional_id};
+use crate::delivery::incarnation::Incarnation;
+use crate::delivery::producer::transactional_ids;
 use crate::delivery::topics::Catalog;
 use crate::delivery::{Deliverer, Memory, Shared, StartingPoint, published};
 use crate::error::{Code, Error, Result};
@@ -260,7 +261,7 @@ impl Beginning<'_> {
         SinkFacts {
             brokers: config.kafka.brokers.clone(),
             cluster_id: Some(self.store.cluster_id().to_owned()),
-            transactional_id: transactional_id(config),
+            transactional_ids: transactional_ids(config),
             delivery: config.kafka.delivery,
         }
     }

@@ -39,8 +39,8 @@ pub struct SinkFacts {
     pub brokers: Vec<String>,
     /// The cluster's id.
     pub cluster_id: Option<String>,
-    /// The transactional id, in exactly-once delivery.
-    pub transactional_id: Option<String>,
+    /// The transactional ids, in exactly-once delivery.
+    pub transactional_ids: Vec<String>,
     /// The guarantee.
     pub delivery: DeliveryMode,
 }

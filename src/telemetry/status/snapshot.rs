@@ -78,7 +78,7 @@ fn of_sink(sink: &SinkFacts) -> Value {
     json!({
         "brokers": brokers,
         "cluster_id": sink.cluster_id,
-        "transactional_id": sink.transactional_id,
+        "transactional_ids": sink.transactional_ids,
         "delivery": delivery,
     })
 }

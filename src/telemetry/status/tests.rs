@@ -102,7 +102,7 @@ fn the_snapshot_has_everything_and_no_account() {
     status.sink(SinkFacts {
         brokers: vec!["user:hunter2@k:9092".into(), "k2:9092".into()],
         cluster_id: Some("c".into()),
-        transactional_id: Some("outboxd.orders".into()),
+        transactional_ids: vec!["outboxd.orders.0".into()],
         delivery: DeliveryMode::ExactlyOnce,
     });
     status.checkpoint(CheckpointFacts {

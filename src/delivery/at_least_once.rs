@@ -1,0 +1,82 @@
+//! At least once: records are sent as they come, and a checkpoint follows only what is acknowledged.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::classify::InDoubt;
+use super::transaction::Transaction;
+use super::{Deliverer, Memory};
+use crate::batch::Batch;
+use crate::channel::{Permit, Receiver};
+use crate::error::Result;
+use crate::failpoint;
+
+/// A checkpoint at most this often, so that it does not cost more than the records.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes the first checkpoint of a run.
+pub(super) async fn take_charge(deliverer: &mut Deliverer, bytes: &[u8]) -> Result<()> {
+    deliverer.enqueue_encoded(0, bytes)?;
+    acknowledge(deliverer).await
+}
+
+/// Delivers until the channel closes or something ends the run.
+pub(super) async fn run(
+    deliverer: &mut Deliverer,
+    mut batches: Receiver<Batch>,
+    abort: CancellationToken,
+    memory: &mut Memory,
+) -> Result<()> {
+    let failed = deliverer.incarnation.failed().clone();
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = abort.cancelled() => return Ok(()),
+            () = failed.cancelled() => return Err(deliverer.incarnation.failure()),
+            next = batches.recv() => next,
+        };
+        let Some((batch, permit)) = next else { return Ok(()) };
+        step(deliverer, batch, permit, &mut batches, memory).await?;
+    }
+}
+
+/// Records, and the checkpoint behind them.
+async fn step(
+    deliverer: &mut Deliverer,
+    first: Batch,
+    permit: Permit,
+    batches: &mut Receiver<Batch>,
+    memory: &mut Memory,
+) -> Result<()> {
+    let previous = Some(deliverer.last.id.clone());
+    deliverer.incarnation.producer(0).open()?;
+    let mut sent = Transaction::new(0, &first, permit);
+    deliverer.enqueue(&first, &mut sent)?;
+    deliverer.status.set_oldest_undelivered(sent.oldest());
+    let deadline = tokio::time::Instant::now() + CHECKPOINT_INTERVAL;
+    while sent.records < deliverer.limits.max_records && sent.bytes < deliverer.limits.max_bytes {
+        let next = match batches.try_recv() {
+            Ok(next) => Some(next),
+            Err(_) => tokio::time::timeout_at(deadline, batches.recv()).await.ok().flatten(),
+        };
+        let Some((batch, permit)) = next else { break };
+        deliverer.enqueue(&batch, &mut sent)?;
+        sent.join(&batch, permit)?;
+    }
+    failpoint::hit("all_produced")?;
+    acknowledge(deliverer).await?;
+    memory.in_doubt = Some(InDoubt { previous: previous.clone(), attempted: None });
+    deliverer.record(&mut sent)?;
+    memory.in_doubt = Some(InDoubt { previous, attempted: Some(deliverer.tip.id.clone()) });
+    acknowledge(deliverer).await?;
+    memory.in_doubt = None;
+    deliverer.status.set_oldest_undelivered(None);
+    deliverer.committed(sent, memory)
+}
+
+async fn acknowledge(deliverer: &mut Deliverer) -> Result<()> {
+    let sending = deliverer.incarnation.producer(0).send();
+    // Bounded by the timeout of messages, so it may tick.
+    deliverer.status.ticking(sending).await
+}

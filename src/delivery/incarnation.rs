@@ -1,0 +1,91 @@
+//! The producers behind one fence, used in turn: while one commits, the next one already takes records.
+//!
+//! Why the order matters: the first Kafka transaction of an incarnation is always the first producer's, and they take
+//! turns strictly. Two relays that fence each other at the same time may each end up with a part of the producers; only
+//! the one that holds the first of them can begin, so only one of them ever writes (ADR 9).
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::events::Trouble;
+use super::producer::{Producer, transactional_ids};
+use crate::checkpoint::Fence;
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::kafka;
+use crate::telemetry::Metrics;
+
+/// Transactional producers of a relay. A third one would only make smaller transactions of the same records.
+pub const PRODUCERS: usize = 2;
+
+/// All producers behind one fence.
+#[derive(Debug)]
+pub struct Incarnation {
+    producers: Vec<Producer>,
+    trouble: Arc<Trouble>,
+}
+
+impl Incarnation {
+    /// Creates the producers and fences every older one of this relay. At least once: one producer, nothing to fence.
+    ///
+    /// # Errors
+    /// As [`Producer::create`].
+    pub async fn begin(config: &Config, metrics: Arc<Metrics>) -> Result<(Self, Fence)> {
+        let trouble = Arc::new(Trouble::default());
+        let create = |id: Option<String>| {
+            let (config, trouble, metrics) = (config.clone(), Arc::clone(&trouble), Arc::clone(&metrics));
+            kafka::start(move || Producer::create(&config, id.as_deref(), trouble, metrics))
+        };
+        let mut ids = transactional_ids(config).into_iter();
+        // The first one before all others: whoever holds it is the only one who can begin.
+        let mut producers = vec![create(ids.next()).await?];
+        let others: Vec<_> = ids.map(|id| create(Some(id))).collect();
+        // All of them end before one's error does: a straggler would fence the next incarnation.
+        let created = futures_util::future::join_all(others).await;
+        for producer in created {
+            producers.push(producer?);
+        }
+        Ok((Self { producers, trouble }, Fence::established()))
+    }
+
+    /// How many producers take turns.
+    pub fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Producer number `turn`, modulo their number.
+    pub fn producer(&mut self, turn: usize) -> &mut Producer {
+        let turn = turn % self.producers.len();
+        &mut self.producers[turn]
+    }
+
+    /// Adds the next topic to every producer.
+    ///
+    /// # Errors
+    /// As [`Producer::add_topic`].
+    pub fn add_topic(&mut self, name: &str) -> Result<()> {
+        for producer in &mut self.producers {
+            producer.add_topic(name)?;
+        }
+        Ok(())
+    }
+
+    /// Number of topics added so far.
+    pub fn topics(&self) -> usize {
+        self.producers.first().map_or(0, Producer::topics)
+    }
+
+    /// Cancelled when a client has met an error that only a new incarnation can mend.
+    pub fn failed(&self) -> &CancellationToken {
+        self.trouble.failed()
+    }
+
+    /// Why.
+    pub fn failure(&self) -> Error {
+        match self.trouble.is_fenced() {
+            true => Error::new(Code::Fenced, "a newer producer of this relay exists"),
+            false => Error::new(Code::DeliveryFailed, "the Kafka producer failed"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A Kafka transaction between its begin and its clean commit.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Delivery, now_ms};
+use crate::batch::Batch;
+use crate::channel::Permit;
+use crate::checkpoint::CheckpointDelta;
+use crate::error::Result;
+use crate::record::Record;
+use crate::telemetry::metrics::TopicMetrics;
+use crate::telemetry::status::time_of;
+use crate::telemetry::{Metrics, Status};
+
+/// What one Kafka transaction carries.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// Which producer's it is.
+    pub(super) turn: usize,
+    /// The step over all its groups.
+    pub(super) delta: CheckpointDelta,
+    /// The step over those that came after its last checkpoint.
+    pub(super) unrecorded: Option<CheckpointDelta>,
+    /// The last checkpoint that it carries.
+    pub(super) checkpoint: Option<Delivery>,
+    pub(super) records: usize,
+    pub(super) bytes: usize,
+    pub(super) tally: Tally,
+    pub(super) began: Instant,
+    /// Commit time of its first source transaction with records.
+    oldest: Option<SystemTime>,
+    permits: Vec<Permit>,
+}
+
+impl Transaction {
+    /// Begins with `batch`, whose records are still to be enqueued.
+    pub(super) fn new(turn: usize, batch: &Batch, permit: Permit) -> Self {
+        Self {
+            turn,
+            delta: batch.delta.clone(),
+            unrecorded: Some(batch.delta.clone()),
+            checkpoint: None,
+            records: batch.records.len(),
+            bytes: batch.records.weight(),
+            tally: Tally::default(),
+            began: Instant::now(),
+            oldest: oldest(batch),
+            permits: vec![permit],
+        }
+    }
+
+    /// Takes in the batch that follows directly.
+    ///
+    /// # Errors
+    /// `Internal` if it does not (I2).
+    pub(super) fn join(&mut self, batch: &Batch, permit: Permit) -> Result<()> {
+        self.records += batch.records.len();
+        self.bytes += batch.records.weight();
+        self.oldest = self.oldest.or_else(|| oldest(batch));
+        self.permits.push(permit);
+        self.delta.join(batch.delta.clone())?;
+        match &mut self.unrecorded {
+            Some(unrecorded) => unrecorded.join(batch.delta.clone()),
+            None => {
+                self.unrecorded = Some(batch.delta.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Commit time of its first source transaction with records.
+    pub(super) fn oldest(&self) -> Option<SystemTime> {
+        self.oldest
+    }
+
+    /// Shows it as committed.
+    pub(super) fn observe(&self, metrics: &Metrics, status: &Status) {
+        metrics.kafka_transaction_records.observe(self.records);
+        metrics.kafka_transaction_bytes.observe(self.bytes);
+        metrics.kafka_transaction_seconds.observe(self.began.elapsed());
+        if self.records > 0 {
+            let latency = now_ms().saturating_sub(self.delta.committed_at_us / 1_000);
+            metrics.end_to_end_latency.observe(Duration::from_millis(u64::try_from(latency).unwrap_or(0)));
+        }
+        status.delivered(self.delta.records, self.delta.records, self.delta.to - self.delta.from);
+    }
+}
+
+fn oldest(batch: &Batch) -> Option<SystemTime> {
+    (!batch.records.is_empty()).then(|| time_of(batch.delta.committed_at_us))
+}
+
+/// Records and bytes by topic; counted when they are committed.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Vec<(u64, u64)>);
+
+impl Tally {
+    pub(super) fn count(&mut self, topic: usize, record: &Record<'_>) {
+        if self.0.len() <= topic {
+            self.0.resize(topic + 1, (0, 0));
+        }
+        let (records, bytes) = &mut self.0[topic];
+        *records += 1;
+        *bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
+    }
+
+    pub(super) fn add_to(&self, topics: &[TopicMetrics]) {
+        for ((records, bytes), topic) in self.0.iter().zip(topics) {
+            topic.records.add(*records);
+            topic.bytes.add(*bytes);
+        }
+    }
+}

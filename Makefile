@@ -19,7 +19,9 @@ BENCH_ARGS ?=
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
 # What make test-crash runs: these files of tests/it.
-PROOFS := decides_unknown_outcomes survives_stray_commits
+PROOFS := decides_unknown_outcomes resumes_exactly_once survives_stray_commits
+# make soak-crash N=…: crash injections.
+N ?= 10000
 
 .PHONY: help
 help: ## list the targets
@@ -42,6 +44,12 @@ test: setup ## build and run every test, on real servers
 test-crash: setup ## the proofs in full: every fault, many times (under an hour)
 	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
 	    --test-threads=$(TEST_THREADS) $(PROOFS)
+	@cargo test --test it holds_no_failpoint
+
+.PHONY: soak-crash
+soak-crash: setup ## crash injections by the thousand: N=10000
+	@OUTBOXD_PROOF=full OUTBOXD_INJECTIONS=$(N) cargo test --test it --features failpoints -- --nocapture \
+	    --test-threads=$(TEST_THREADS) resumes_exactly_once
 
 .PHONY: soak-binlog
 soak-binlog: setup ## logs of gigabytes (some minutes, 20 GB of disk)

@@ -16,27 +16,31 @@ pub use armed::hit;
 
 #[cfg(feature = "failpoints")]
 mod armed {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError};
 
     use crate::error::{Code, Error, Result};
 
-    /// `NAME[:HIT]=kill|error|stop`: what to do when the place called NAME is passed for the HITth time (default 1).
+    /// `NAME[:HIT]=kill|error|stop`, or a list of such, separated by commas: what to do when the place called NAME is passed
+    /// for the HITth time (default 1). The next one of a list is armed when the one before it has been done.
     const VARIABLE: &str = "OUTBOXD_FAILPOINT";
 
     #[derive(Debug, PartialEq, Eq)]
     struct Armed {
         name: String,
+        /// Passes that are left before it is done.
         hit: u64,
         action: Action,
     }
 
-    #[derive(Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Action {
         Kill,
         Error,
         Stop,
     }
+
+    /// The first is armed; read from the environment at the first hit.
+    static ARMED: Mutex<Option<Vec<Armed>>> = Mutex::new(None);
 
     /// The relay passes the place called `name`.
     ///
@@ -46,25 +50,36 @@ mod armed {
     /// # Panics
     /// If the variable cannot be read: a test with a misspelt place would prove nothing.
     pub fn hit(name: &'static str) -> Result<()> {
-        static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
-        static HITS: AtomicU64 = AtomicU64::new(0);
-        let armed = ARMED.get_or_init(|| std::env::var(VARIABLE).ok().map(|text| parse(&text)));
-        let Some(armed) = armed.as_ref().filter(|armed| armed.name == name) else { return Ok(()) };
-        if HITS.fetch_add(1, Ordering::Relaxed) + 1 != armed.hit {
-            return Ok(());
-        }
-        match armed.action {
+        // Held until the action is done: another thread may pass the next place of the list meanwhile.
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        let armed =
+            armed.get_or_insert_with(|| std::env::var(VARIABLE).map(|text| parse_all(&text)).unwrap_or_default());
+        match pass(armed, name) {
+            None => Ok(()),
             // No destructor and no exit handler runs: for the servers it is a crash.
-            Action::Kill => std::process::abort(),
-            Action::Error => Err(Error::new(Code::DeliveryFailed, format!("failpoint {name}"))),
-            Action::Stop => {
+            Some(Action::Kill) => std::process::abort(),
+            Some(Action::Error) => Err(Error::new(Code::DeliveryFailed, format!("failpoint {name}"))),
+            Some(Action::Stop) => {
+                tracing::warn!("failpoint {name} stops");
                 // The signal stops every thread of this process, this one before the child has ended.
                 let own = std::process::id().to_string();
                 let sent = std::process::Command::new("kill").args(["-STOP", &own]).status();
                 assert!(sent.is_ok_and(|status| status.success()), "kill -STOP");
+                tracing::warn!("failpoint {name} goes on");
                 Ok(())
             }
         }
+    }
+
+    /// What is due when this place is passed.
+    fn pass(armed: &mut Vec<Armed>, name: &str) -> Option<Action> {
+        let first = armed.first_mut().filter(|first| first.name == name)?;
+        first.hit = first.hit.saturating_sub(1);
+        (first.hit == 0).then(|| armed.remove(0).action)
+    }
+
+    fn parse_all(text: &str) -> Vec<Armed> {
+        text.split(',').map(parse).collect()
     }
 
     fn parse(text: &str) -> Armed {
@@ -90,6 +105,14 @@ mod armed {
         fn reads_name_hit_and_action() {
             assert_eq!(parse("a=kill"), Armed { name: "a".into(), hit: 1, action: Action::Kill });
             assert_eq!(parse("a_b:12=error"), Armed { name: "a_b".into(), hit: 12, action: Action::Error });
+        }
+
+        #[test]
+        fn the_next_of_a_list_is_armed_when_the_one_before_is_done() {
+            let mut armed = parse_all("a:2=stop,b=error,a=kill");
+            let passed = ["b", "a", "c", "a", "a", "b", "a", "a"].map(|name| pass(&mut armed, name));
+            let expected = [None, None, None, Some(Action::Stop), None, Some(Action::Error), Some(Action::Kill), None];
+            assert_eq!(passed, expected);
         }
 
         #[test]

@@ -246,6 +246,7 @@ impl Inner {
             match consumer.poll(Duration::from_millis(100)) {
                 None => {}
                 Some(Ok(record)) => {
+                    failpoint::hit("checkpoint_read_partial")?;
                     deadline = Instant::now() + REQUEST_TIMEOUT;
                     if record.offset() < end && record.key() == Some(self.relay.as_bytes()) {
                         newest = record.payload().map(<[u8]>::to_vec);

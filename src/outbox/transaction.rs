@@ -164,6 +164,7 @@ impl Transactions {
             GroupEnd::Commit => committed = rows,
             GroupEnd::Rollback => {}
             GroupEnd::Prepare(xid) => {
+                failpoint::hit("xa_prepare")?;
                 let prepared = PreparedXa {
                     xid,
                     gtid: start.gtid.clone(),
@@ -178,6 +179,7 @@ impl Transactions {
                 xa = Some(XaStep::Prepared(prepared));
             }
             GroupEnd::XaCommit(xid) => {
+                failpoint::hit("xa_commit")?;
                 ensure_no_rows(&rows, &start)?;
                 committed = self.decide(&xid, &start)?;
                 xa = Some(XaStep::Decided(xid));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::Event;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -137,6 +138,9 @@ impl Reader {
         let header = raw.header();
         self.metrics.source_events.inc(header.event_type_raw());
         self.metrics.source_bytes.add(u64::from(header.event_size()));
+        if header.event_type_raw() == EventType::FORMAT_DESCRIPTION_EVENT as u8 {
+            failpoint::hit("fde_seen")?;
+        }
         let event = self.interpreter.interpret(raw)?;
         if let Some(rewind) = &mut self.rewind {
             failpoint::hit("rewind_event_seen")?;
@@ -151,7 +155,10 @@ impl Reader {
             }
         }
         match &event {
-            BinlogEvent::Rotated => self.progress_due = Instant::now(),
+            BinlogEvent::Rotated => {
+                failpoint::hit("rotate_seen")?;
+                self.progress_due = Instant::now();
+            }
             BinlogEvent::GroupStart(_) => failpoint::hit("gtid_seen")?,
             BinlogEvent::Terminator(_) => failpoint::hit("terminator_seen")?,
             _ => {}

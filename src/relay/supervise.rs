@@ -13,6 +13,7 @@ use crate::checkpoint::Owner;
 use crate::config::Config;
 use crate::delivery::Memory;
 use crate::error::{Code, Disposition, Error, Result};
+use crate::failpoint;
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::BuildInfo;
 use crate::telemetry::{Metrics, Status};
@@ -88,13 +89,15 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
     let mut memory = Memory::default();
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     let mut patience = Patience::default();
+    let mut place = "config_loaded";
     loop {
         let before = memory.delivered;
         let ended = tokio::select! {
             biased;
             () = shutdown.abort.cancelled() => Ok(()),
-            ended = run_once(relay, &mut memory, shutdown) => ended,
+            ended = async { failpoint::hit(place)?; run_once(relay, &mut memory, shutdown).await } => ended,
         };
+        place = "reconnecting";
         let Err(error) = ended else { return Ok(()) };
         relay.status.source_disconnected();
         relay.metrics.error(error.code());

@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use testbed::process::Signal;
-use testbed::{Daemon, Kafka, KafkaOptions, Mysql, MysqlOptions, wait};
+use testbed::{Kafka, KafkaOptions, Mysql, MysqlOptions, wait};
 
+use crate::support::crash::is_stopped;
 use crate::support::workload::{self, Workload};
 use crate::support::{Instance, PATIENCE, verdict};
 
@@ -65,10 +66,4 @@ fn doubt(name: &str, disturb: fn(&mut Kafka) -> &'static str) {
     writers.finish();
     verdict::assert_exactly_once(&mysql, &kafka, &instance);
     assert_eq!(relay.exited().unwrap(), None);
-}
-
-/// Whether a process is stopped by a signal.
-fn is_stopped(process: &Daemon) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }

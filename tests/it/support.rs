@@ -2,6 +2,8 @@
 
 use testbed::{Isolation, Kafka, Mysql, Observed, Observer};
 
+#[cfg(feature = "failpoints")]
+pub(crate) mod crash;
 pub(crate) mod differential;
 pub(crate) mod ending;
 mod instance;

@@ -16,6 +16,12 @@ pub(crate) fn times(quick: usize, full: usize) -> usize {
     if is_full() { full } else { quick }
 }
 
+#[cfg(feature = "failpoints")]
+/// Crash injections of a full proof; `make soak-crash N=…` asks for more.
+pub(crate) fn injections() -> usize {
+    std::env::var("OUTBOXD_INJECTIONS").map_or(1_000, |count| count.parse().unwrap())
+}
+
 /// Splits so many tries over the lanes of a full proof; one lane in a quick one.
 pub(crate) fn lanes(tries: usize) -> Vec<usize> {
     let lanes = times(1, LANES).min(tries.max(1));

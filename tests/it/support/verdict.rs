@@ -8,7 +8,7 @@ use testbed::oracle::{Checkpoints, Rules, Verdict, judge};
 use testbed::{Isolation, Kafka, Mysql, Observed, Observer, wait};
 
 use super::workload::{OUTBOXES, TYPES};
-use super::{Instance, PATIENCE, proof};
+use super::{Instance, PATIENCE, proof, workload};
 
 /// Waits until the checkpoint stands at the end of the log. A last row sees to it that there is something to deliver:
 /// checkpoints over nothing but other tables are rare.
@@ -73,10 +73,21 @@ impl<'a> Case<'a> {
 
     /// Judges records and every checkpoint.
     pub(crate) fn judge(&self, seen: &[Observed]) -> (Verdict, Checkpoints) {
+        seen.iter().for_each(assert_writer_made_it);
         let mut verdict = judge(&self.rows, seen, &self.rules);
         let records = Observer::read_all(self.kafka, &[CHECKPOINTS], Isolation::ReadCommitted).unwrap();
         let checkpoints = verdict.add_checkpoints(&self.rows, &records, &self.instance.name);
         (verdict, checkpoints)
+    }
+
+    /// Judges records that may be repeated; the number of repetitions.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn assert_at_least_once(&self) -> usize {
+        let (once, copies) = without_duplicates(observe(self.kafka, self.instance));
+        let (verdict, _) = self.judge(&once);
+        println!("{verdict}");
+        assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
+        copies
     }
 
     /// The same, and what the running relay has counted: nothing may be wrong.
@@ -99,6 +110,16 @@ impl<'a> Case<'a> {
     }
 }
 
+/// A writer's record holds what the writer made, whatever the log says; one of a rolled-back row never shows.
+fn assert_writer_made_it(record: &Observed) {
+    let value: Value = serde_json::from_slice(record.value.as_deref().unwrap_or_default()).unwrap();
+    if let (Some(text), Some(sum)) = (value["text"].as_str(), value["sum"].as_u64()) {
+        assert_eq!(u64::from(workload::checksum(text)), sum, "{record:?}");
+    }
+    let never = ["rolled-back", "dropped", "failed"];
+    assert!(!never.contains(&value["kind"].as_str().unwrap_or_default()), "{record:?}");
+}
+
 /// A series of commits that renewed the producer, or that the checkpoint had to decide, above 0.
 fn is_unclean_commit(line: &str) -> bool {
     line.starts_with("outboxd_kafka_transactions_total{") && !line.contains("\"committed\"") && !line.ends_with(" 0")
@@ -111,7 +132,8 @@ pub(crate) fn assert_exactly_once(mysql: &Mysql, kafka: &Kafka, instance: &Insta
 }
 
 /// The records without later copies of the same row, and how many copies there were.
-pub(crate) fn without_duplicates(seen: Vec<Observed>) -> (Vec<Observed>, usize) {
+#[cfg(feature = "failpoints")]
+fn without_duplicates(seen: Vec<Observed>) -> (Vec<Observed>, usize) {
     let all = seen.len();
     let mut known = HashSet::new();
     let once: Vec<Observed> =

@@ -21,6 +21,8 @@ pub(crate) const OUTBOXES: [&str; 2] = ["outbox", "outbox_b"];
 
 const WRITERS: usize = 3;
 
+const COLUMNS: &str = "(id, aggregatetype, aggregateid, type, payload)";
+
 /// Transactions granted ahead; more would only lengthen the end.
 const AHEAD: usize = 8;
 
@@ -145,12 +147,10 @@ impl Writer {
         }
         let whole =
             |inserts: Vec<String>, end: &str| [vec!["BEGIN".to_owned()], inserts, vec![end.to_owned()]].concat();
-        match self.rng.random_range(0..12) {
+        match self.rng.random_range(0..24) {
             0 => vec![other],
-            10 => self.prepare(),
-            11 => self.decision().map_or_else(|| self.prepare(), |decision| vec![decision]),
-            1 => whole(self.inserts("rolled-back"), "ROLLBACK"),
-            2 => {
+            1 | 2 => whole(self.inserts("rolled-back"), "ROLLBACK"),
+            3 | 4 => {
                 let mut statements = self.inserts("kept");
                 statements.push("SAVEPOINT `a b`".to_owned());
                 statements.extend(self.inserts("dropped"));
@@ -158,10 +158,20 @@ impl Writer {
                 statements.extend(self.inserts("kept"));
                 whole(statements, "COMMIT")
             }
-            3 | 4 => {
+            5..8 => {
                 let table = OUTBOXES[self.rng.random_range(0..2)];
                 vec![self.insert(table, 1, "single")]
             }
+            8 | 9 => self.prepare(),
+            10 | 11 => self.decision().map_or_else(|| self.prepare(), |decision| vec![decision]),
+            // The second insert fails; so does the transaction, with its connection.
+            12 => whole([self.inserts("failed"), vec![self.same_id_twice()]].concat(), "COMMIT"),
+            13 => vec![format!("ALTER TABLE `{schema}`.other COMMENT = '{}'", self.rows)],
+            // Prepared rows may hold the table: then nothing comes of it.
+            14 if self.rng.random_bool(0.1) => vec![
+                "SET SESSION lock_wait_timeout = 1".to_owned(),
+                format!("ALTER TABLE `{schema}`.outbox_b ADD COLUMN c{} INT", self.rows),
+            ],
             _ => whole(self.inserts("row"), "COMMIT"),
         }
     }
@@ -197,7 +207,12 @@ impl Writer {
 
     fn insert(&mut self, table: &str, rows: usize, kind: &str) -> String {
         let values: Vec<String> = (0..rows).map(|_| self.row(kind)).collect();
-        format!("INSERT INTO `{}`.{table} VALUES {}", self.schema, values.join(", "))
+        format!("INSERT INTO `{}`.{table} {COLUMNS} VALUES {}", self.schema, values.join(", "))
+    }
+
+    fn same_id_twice(&mut self) -> String {
+        let row = self.row("failed");
+        format!("INSERT INTO `{}`.outbox {COLUMNS} VALUES {row}, {row}", self.schema)
     }
 
     /// Some aggregates are this writer's own, some are shared by all.
@@ -207,11 +222,23 @@ impl Writer {
         let owner = if self.rng.random_bool(0.5) { name } else { "all" };
         let aggregate = self.rng.random_range(0..3);
         let topic = TYPES[self.rng.random_range(0..2)];
+        let length = match self.rng.random_range(0..100) {
+            0 => 40_000,
+            1..10 => 2_000,
+            _ => self.rng.random_range(0..100),
+        };
+        let text: String = (0..length).map(|_| self.rng.random_range('a'..='z')).collect();
+        let sum = checksum(&text);
         format!(
             "('{name}-{number}', '{topic}', '{owner}-{aggregate}', 'Happened', \
-             '{{\"writer\": \"{name}\", \"number\": {number}, \"kind\": \"{kind}\"}}')"
+             '{{\"writer\": \"{name}\", \"number\": {number}, \"kind\": \"{kind}\", \"text\": \"{text}\", \"sum\": {sum}}}')"
         )
     }
+}
+
+/// FNV-1a: goes along with the text, so that neither MySQL, nor `mysqlbinlog`, nor the relay can change it unnoticed.
+pub(crate) fn checksum(text: &str) -> u32 {
+    text.bytes().fold(0x811C_9DC5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Tries until the server is there.

@@ -55,6 +55,13 @@ soak-crash: setup ## crash injections by the thousand: N=10000
 soak-binlog: setup ## logs of gigabytes (some minutes, 20 GB of disk)
 	@cargo test --test it --features failpoints soak_binlog -- --ignored --nocapture --test-threads=1
 
+# make fuzz SECONDS=600: so long for each of six targets.
+FUZZ_SECONDS = $(or $(SECONDS),60)
+
+.PHONY: fuzz
+fuzz: rust ## feed the decoders damaged inputs, SECONDS (60) a target
+	@OUTBOXD_FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --features failpoints --test fuzz -- --nocapture
+
 .PHONY: check
 check: fmt-check clippy doc-check deny ## format, lints, documentation, licences and advisories
 

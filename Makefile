@@ -52,8 +52,9 @@ soak-crash: setup ## crash injections by the thousand: N=10000
 	    --test-threads=$(TEST_THREADS) resumes_exactly_once
 
 .PHONY: soak-binlog
-soak-binlog: setup ## logs of gigabytes (some minutes, 20 GB of disk)
+soak-binlog: setup ## logs of gigabytes, 100,000 changed bytes (some minutes, 20 GB of disk)
 	@cargo test --test it --features failpoints soak_binlog -- --ignored --nocapture --test-threads=1
+	@OUTBOXD_FLIPS=100000 cargo test --lib --features failpoints a_changed_byte -- --nocapture
 
 # make fuzz SECONDS=600: so long for each of six targets.
 FUZZ_SECONDS = $(or $(SECONDS),60)

@@ -79,10 +79,8 @@ pub struct Config {
 /// `[source]`: the MySQL server to read from.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+    /// Where it may be; the first one that has what follows the checkpoint is read.
+    pub hosts: Vec<Host>,
     /// Account name.
     pub user: String,
     /// Password, resolved from `password`, `password_file` or `password_env`.
@@ -109,6 +107,21 @@ pub enum ColumnNames {
     Metadata,
     /// The server's present tables, where the log has no names.
     InformationSchema,
+}
+
+/// A server of `source.host` or `source.hosts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Host name or address.
+    pub name: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.name, self.port)
+    }
 }
 
 /// `source.start`.

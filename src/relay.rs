@@ -5,8 +5,11 @@
 
 pub mod doctor;
 mod read;
+mod source;
 mod start;
 mod supervise;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +17,9 @@ use crate::channel::channel;
 use crate::checkpoint::Owner;
 use crate::checkpoint::store::Store;
 use crate::config::Config;
-use crate::delivery::Memory;
 use crate::delivery::incarnation::Incarnation;
 use crate::delivery::topics::Catalog;
+use crate::delivery::{Deliverer, Memory};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::findings::{self, Finding, Level};
@@ -69,6 +72,48 @@ impl Relay {
 /// # Errors
 /// The first error of any stage; its code says what `supervise` does about it.
 async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Result<()> {
+    // Nothing is at risk before the stream: a drain need not wait for the step in hand. Every step has a time limit of
+    // its own, the longest above the watchdog's.
+    let started = tokio::select! {
+        biased;
+        () = shutdown.drain.cancelled() => return Ok(()),
+        started = relay.status.ticking(Box::pin(start_run(relay, memory))) => started?,
+    };
+    let Started { deliverer, source, catalog, store } = started;
+    // Its consumers are not needed while streaming; closing them takes a while.
+    let closing = tokio::task::spawn_blocking(move || drop(store));
+
+    let (sender, receiver) = channel(in_flight_limit(relay.config.batch.max_bytes));
+    relay.status.attach(sender.gauge());
+    let from = deliverer.last().checkpoint();
+    let reader = read::Reader::new(relay, source, catalog, from, shutdown.drain.clone())?;
+    // The reader has a thread of its own to run on; the delivery runs here.
+    let reading = tokio::spawn(reader.run(sender));
+    let stop_reading = reading.abort_handle();
+    let delivered = deliverer.run(receiver, shutdown.abort.clone(), memory).await;
+    if delivered.is_err() || shutdown.abort.is_cancelled() {
+        stop_reading.abort();
+    }
+    let read = reading.await;
+    closing.await.map_err(|e| Error::new(Code::TaskPanicked, "closing the checkpoint's readers").caused_by(e))?;
+    delivered?;
+    match read {
+        Ok(result) => result,
+        Err(stopped) if stopped.is_cancelled() => Ok(()),
+        Err(panicked) => Err(Error::new(Code::TaskPanicked, "the reader").caused_by(panicked)),
+    }
+}
+
+/// What a start has come to.
+struct Started {
+    deliverer: Deliverer,
+    source: source::Source,
+    catalog: Catalog,
+    store: Store,
+}
+
+/// Fence, load, prove.
+async fn start_run(relay: &Relay, memory: &mut Memory) -> Result<Started> {
     let config = &relay.config;
     relay.status.starting("connecting to Kafka");
     let store = Store::open(config, Arc::clone(&relay.metrics)).await?;
@@ -87,25 +132,5 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     relay.status.starting("taking charge");
     let begin = start::Beginning { relay, store: &store, catalog: &catalog };
     let (deliverer, source) = begin.begin(incarnation, found, memory).await?;
-    // Its consumers are not needed while streaming; closing them takes a while.
-    let closing = tokio::task::spawn_blocking(move || drop(store));
-
-    let (sender, receiver) = channel(in_flight_limit(config.batch.max_bytes));
-    relay.status.attach(sender.gauge());
-    let reader = read::Reader::new(relay, source, catalog, deliverer.last().checkpoint())?;
-    // The reader has a thread of its own to run on; the delivery runs here.
-    let reading = tokio::spawn(reader.run(sender, shutdown.drain.clone()));
-    let stop_reading = reading.abort_handle();
-    let delivered = deliverer.run(receiver, shutdown.abort.clone(), memory).await;
-    if delivered.is_err() || shutdown.abort.is_cancelled() {
-        stop_reading.abort();
-    }
-    let read = reading.await;
-    closing.await.map_err(|e| Error::new(Code::TaskPanicked, "closing the checkpoint's readers").caused_by(e))?;
-    delivered?;
-    match read {
-        Ok(result) => result,
-        Err(stopped) if stopped.is_cancelled() => Ok(()),
-        Err(panicked) => Err(Error::new(Code::TaskPanicked, "the reader").caused_by(panicked)),
-    }
+    Ok(Started { deliverer, source, catalog, store })
 }

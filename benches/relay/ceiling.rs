@@ -182,7 +182,7 @@ impl Observer for Nobody {
 
 impl Pipeline {
     async fn connect(config: &Config, topic: &str, segment: &Segment) -> Result<Self> {
-        let conn = connect::connect(&config.source).await?;
+        let conn = connect::connect(&config.source, &config.source.hosts[0]).await?;
         let from = DumpFrom::Gtid(segment.start.parse().map_err(|e| format!("{}: {e}", segment.start))?);
         let events = connect::dump(conn, &config.source, &from).await?;
         let outboxes: Arc<[OutboxConfig]> = config.outboxes.clone().into();

@@ -7,7 +7,7 @@ use mysql_common::packets::GnoInterval;
 use super::history::{DumpFrom, FIRST_EVENT};
 use super::stream::EventStream;
 
-use crate::config::{SourceConfig, TlsMode};
+use crate::config::{Host, SourceConfig, TlsMode};
 use crate::error::{Code, Error, Result};
 use crate::position::{GtidState, Interval, Sid};
 
@@ -49,9 +49,9 @@ mod server_error {
 ///
 /// # Errors
 /// `SourceUnavailable`, `SourceAccessDenied`, `SourceTls`.
-pub async fn connect(config: &SourceConfig) -> Result<Conn> {
-    let at = format!("{}:{}", config.host, config.port);
-    within(&at, Conn::new(options(config))).await?.map_err(|error| match &error {
+pub async fn connect(config: &SourceConfig, host: &Host) -> Result<Conn> {
+    let at = host.to_string();
+    within(&at, Conn::new(options(config, host))).await?.map_err(|error| match &error {
         // rustls reports a refused certificate as invalid data of the TCP stream.
         mysql_async::Error::Io(IoError::Io(io))
             if io.kind() == std::io::ErrorKind::InvalidData && config.tls.mode != TlsMode::Disabled =>
@@ -89,10 +89,10 @@ fn refused(error: &mysql_async::Error, at: &str, mode: TlsMode) -> Error {
     refused.with_fix(fix)
 }
 
-fn options(config: &SourceConfig) -> Opts {
+fn options(config: &SourceConfig, host: &Host) -> Opts {
     OptsBuilder::default()
-        .ip_or_hostname(config.host.clone())
-        .tcp_port(config.port)
+        .ip_or_hostname(host.name.clone())
+        .tcp_port(host.port)
         .user(Some(config.user.clone()))
         .pass(Some(config.password.expose().to_owned()))
         .prefer_socket(false)
@@ -154,6 +154,8 @@ fn fatal_dump_code(message: &str) -> Code {
         Code::CheckpointAhead
     } else if has("impossible position") || has("exceeded max_allowed_packet") || has("bogus data in log event") {
         Code::HistoryChanged
+    } else if has("anonymous transaction") {
+        Code::GroupWithoutGtid
     } else {
         Code::SourceLost
     }

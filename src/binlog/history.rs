@@ -171,9 +171,12 @@ fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Re
     let everything_new = Resume { from: from(&requested), rewind: None };
     let Some(expected) = &processed.terminator else { return Ok(everything_new) };
     if processed.server_uuid != server.uuid {
+        // Never silent: among them may be transactions that the server committed before it became the source.
+        let own = server.executed.subtract(executed).without(&processed.server_uuid);
         tracing::warn!(
             from = processed.server_uuid,
             to = server.uuid,
+            not_from_the_former = %own,
             "another server answers; its GTID set contains the checkpoint, so the relay follows it"
         );
         return Ok(everything_new);
@@ -181,6 +184,13 @@ fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Re
     let Some(Gtid::Mysql(last)) = &expected.gtid else {
         return Err(Error::new(Code::CheckpointUnreadable, "the last group in the checkpoint has no GTID"));
     };
+    // What is purged goes file by file: a group that is gone from a file that is there was cut off.
+    if server.purged.contains(last) && server.logs.iter().any(|log| log.name == *expected.file) {
+        return Err(Error::new(
+            Code::HistoryChanged,
+            format!("source history changed: {last} is gone from {}, which the server still has", expected.file),
+        ));
+    }
     if server.purged.contains(last) {
         tracing::warn!(gtid = %last, "the last processed group is purged: the source's history cannot be compared, \
              the GTID sets show that nothing needed is gone");

@@ -28,7 +28,7 @@ use payload::Payload;
 use tables::GroupTables;
 
 /// Event types that mysql_common does not name. Heartbeat version 2 carries a 64-bit position (MySQL 8.0.26).
-const HEARTBEAT_EVENT_V2: u8 = 0x29;
+pub(super) const HEARTBEAT_EVENT_V2: u8 = 0x29;
 
 /// Turns raw events into [`BinlogEvent`]s and keeps the position.
 #[derive(Debug)]
@@ -84,6 +84,8 @@ impl Interpreter {
             return Ok(if self.cursor.rotate(&event)? { BinlogEvent::Rotated } else { BinlogEvent::Passed });
         }
         if kind == EventType::HEARTBEAT_EVENT as u8 || kind == HEARTBEAT_EVENT_V2 {
+            // A changed type byte would turn rows into a heartbeat.
+            self.cursor.ensure_checksum(&event)?;
             return Ok(BinlogEvent::Heartbeat);
         }
         let fingerprint = Fingerprint { gtid: self.gtid.clone(), ..self.cursor.pass(&event)? };

@@ -16,6 +16,11 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             return exit::CONFIG;
         }
     };
+    if let Err(error) = telemetry::logging::init(loaded.config.log.format, &loaded.config.log.level) {
+        // There is no log to write it to.
+        eprintln!("{}", error.report());
+        return error.exit_code();
+    }
     match relay(loaded, arguments.first_start) {
         Ok(()) => exit::OK,
         Err(error) => {
@@ -27,7 +32,6 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
 
 fn relay(loaded: Loaded, first_start: bool) -> Result<()> {
     let Loaded { config, warnings } = loaded;
-    telemetry::logging::init(config.log.format, &config.log.level)?;
     for warning in &warnings {
         tracing::warn!(place = %warning.place(), "{}", warning.message());
     }

@@ -6,7 +6,7 @@ use super::properties::properties;
 use super::settings::{Settings, quoted};
 use super::template::ensure_topic_name;
 use super::{
-    BatchConfig, ColumnNames, Config, DeliveryMode, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig,
+    BatchConfig, ColumnNames, Config, DeliveryMode, Host, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig,
     StartPosition, TlsConfig, TlsMode, outboxes, secret,
 };
 use std::net::{IpAddr, SocketAddr};
@@ -47,11 +47,11 @@ fn ensure_name(name: &str) -> Result<String, String> {
 }
 
 fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) -> Option<SourceConfig> {
-    let host = settings.checked("source.host", ensure_host);
+    let hosts = hosts(settings);
     let user = settings.checked("source.user", not_empty);
     let password = secret::resolve(settings, sources);
     let start = settings.checked("source.start", parse_start);
-    let tls = tls(settings, host.as_deref());
+    let tls = tls(settings, hosts.as_deref());
     let server_id = match settings.integer("source.server_id") {
         Some(0) => name.map(derive_server_id),
         given => given,
@@ -61,8 +61,7 @@ fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) ->
         _ => ColumnNames::Metadata,
     };
     Some(SourceConfig {
-        host: host?,
-        port: settings.integer("source.port")?,
+        hosts: hosts?,
         user: user?,
         password: password?,
         start: start?,
@@ -72,6 +71,57 @@ fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) ->
         column_names,
         tls: tls?,
     })
+}
+
+/// One host, or a list of them.
+fn hosts(settings: &mut Settings<'_>) -> Option<Vec<Host>> {
+    const LIST: &str = "source.hosts";
+    let port = settings.integer("source.port");
+    match (settings.is_given("source.host"), settings.is_given(LIST)) {
+        (false, false) => {
+            settings.fail("source.host", "source.host is required");
+            None
+        }
+        (true, true) => {
+            settings.fail_key(LIST, "set only one of source.host and source.hosts");
+            None
+        }
+        (true, false) => Some(vec![Host { name: settings.checked("source.host", ensure_host)?, port: port? }]),
+        (false, true) => {
+            let items = settings.list(LIST)?;
+            if items.is_empty() {
+                settings.fail(LIST, "source.hosts names no host");
+            }
+            let mut hosts = Vec::new();
+            for (index, item) in items.iter().enumerate() {
+                match parse_host(item, port.unwrap_or_default()) {
+                    Ok(host) => hosts.push(host),
+                    Err(problem) => {
+                        settings.fail_item(LIST, index, format!("source.hosts: {} {problem}", quoted(item)))
+                    }
+                }
+            }
+            port.map(|_| hosts)
+        }
+    }
+}
+
+/// `host`, `host:port`, `[address]:port`; an address with colons and no brackets is a host.
+fn parse_host(text: &str, port: u16) -> Result<Host, String> {
+    if text.parse::<IpAddr>().is_ok() {
+        return Ok(Host { name: text.to_owned(), port });
+    }
+    let (name, port) = match text.rsplit_once(':') {
+        None => (text, port),
+        Some((name, number)) => {
+            let number = number.parse().ok().filter(|number| *number != 0);
+            (
+                name.trim_start_matches('[').trim_end_matches(']'),
+                number.ok_or("has no port from 1 to 65535 behind the colon")?,
+            )
+        }
+    };
+    ensure_host(name).map(|name| Host { name, port })
 }
 
 fn ensure_host(host: &str) -> Result<String, String> {
@@ -140,18 +190,18 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn tls(settings: &mut Settings<'_>, host: Option<&str>) -> Option<TlsConfig> {
-    let near = host.map(is_loopback);
+fn tls(settings: &mut Settings<'_>, hosts: Option<&[Host]>) -> Option<TlsConfig> {
+    let far = hosts.map(|hosts| hosts.iter().find(|host| !is_loopback(&host.name)));
     let mode = match settings.text("source.tls.mode").as_deref() {
         Some("disabled") => Some(TlsMode::Disabled),
         Some("required") => Some(TlsMode::Required),
         Some("verify-ca") => Some(TlsMode::VerifyCa),
         Some(_) => Some(TlsMode::VerifyIdentity),
         None if settings.is_given("source.tls.mode") => None,
-        None => near.map(|near| if near { TlsMode::Disabled } else { TlsMode::VerifyIdentity }),
+        None => far.map(|far| if far.is_none() { TlsMode::Disabled } else { TlsMode::VerifyIdentity }),
     };
     let allowed = settings.flag("source.tls.allow_plaintext");
-    if let (Some(TlsMode::Disabled), Some(host), Some(false), Some(false)) = (mode, host, near, allowed) {
+    if let (Some(TlsMode::Disabled), Some(Some(Host { name: host, .. })), Some(false)) = (mode, far, allowed) {
         let message = format!(
             "refusing plaintext to {host}: anyone on the path could read every change of every table; use \
              \"verify-identity\", or set source.tls.allow_plaintext = true"

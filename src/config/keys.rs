@@ -37,8 +37,6 @@ pub(super) enum Kind {
     Choice(&'static [&'static str], &'static [&'static str]),
     /// Any scalar: handed to librdkafka as text.
     Property,
-    /// A known name that cannot be used; the text says why.
-    Refused(&'static str),
 }
 
 /// What happens if a key is not set.
@@ -52,7 +50,7 @@ pub(super) enum Presence {
     Optional(&'static str),
 }
 
-use Kind::{Choice, Duration, Flag, Integer, List, Property, Refused, Secret, Size, Text};
+use Kind::{Choice, Duration, Flag, Integer, List, Property, Secret, Size, Text};
 use Presence::{Default, Optional, Required};
 
 const fn key(path: &'static str, kind: Kind, presence: Presence, meaning: &'static str) -> Key {
@@ -76,14 +74,19 @@ pub(super) const KEYS: &[Key] = &[
         Default("20s"),
         "How long a drain may take before it is cut short; keep it below the service manager's own limit.",
     ),
-    key("source.host", Text, Required, "Host name or address of the MySQL server."),
+    key("source.host", Text, Optional("this or `source.hosts`"), "Host name or address of the MySQL server."),
     key(
         "source.hosts",
-        Refused("a list of hosts for failover comes in a later version; set source.host"),
-        Optional(""),
-        "Not available yet.",
+        List,
+        Optional("this or `source.host`"),
+        "Servers of one replication topology, `host` or `host:port`: at each connect the first one that answers and has what follows the checkpoint is read.",
     ),
-    key("source.port", Integer(1, 65_535), Default("3306"), "TCP port of the MySQL server."),
+    key(
+        "source.port",
+        Integer(1, 65_535),
+        Default("3306"),
+        "TCP port of the MySQL server, and of `source.hosts` without one.",
+    ),
     key("source.user", Text, Required, "Account with REPLICATION SLAVE and REPLICATION CLIENT."),
     key(
         "source.password",

@@ -39,7 +39,6 @@ fn value(kind: Kind) -> String {
         Kind::List => "list of texts".into(),
         Kind::Choice(now, _) => now.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Property => "text, number, `true`, `false`".into(),
-        Kind::Refused(_) => "refused".into(),
     }
 }
 

@@ -226,7 +226,6 @@ pub(super) fn quoted(text: &str) -> String {
 fn read(key: &str, kind: Kind, value: &ValueKind, in_file: bool) -> Result<Typed, String> {
     let wrong = |expected: &str| Err(format!("{key} must be {expected}, not {}", type_name(value)));
     match (kind, value) {
-        (Kind::Refused(reason), _) => Err(format!("{key} cannot be used: {reason}")),
         (Kind::Text | Kind::Secret | Kind::Property, ValueKind::String(text)) => Ok(Typed::Text(text.clone())),
         (Kind::Property, ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::Float(_)) => {
             Ok(Typed::Text(value.to_string()))

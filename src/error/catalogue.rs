@@ -70,7 +70,7 @@ catalogue! {
     // 20xx source connection
     SourceUnavailable = 2001, Restart, UNAVAILABLE, "MySQL cannot be reached",
         why "Rows stay in the binary log until the connection is back.",
-        fix "Check `source.host`, `source.port`, the network, and that the server is up; outboxd tries again by itself.";
+        fix "Check `source.host` (or `source.hosts`), `source.port`, the network, and that the server is up; outboxd tries again by itself.";
     SourceLost = 2002, Restart, TEMPORARY, "the connection to MySQL was lost",
         why "The binlog stream ended; outboxd resumes from the last checkpoint.",
         fix "Nothing, if it is rare; otherwise look at the server's error log and at `net_write_timeout`.";
@@ -102,13 +102,13 @@ catalogue! {
     // 22xx position and history
     HistoryChanged = 2201, Halt, DATA, "source history changed",
         why "The binary log does not continue the one that the checkpoint belongs to: it was reset, restored or truncated. Going on could skip or repeat rows.",
-        fix "Find out what happened to the server. To start over from its present state on purpose, give the relay a new `name`.";
+        fix "Find out what happened to the server. To start over from its present state on purpose, give the relay a new `name` and run it once with `--first-start`.";
     CheckpointAhead = 2202, Halt, DATA, "the checkpoint is ahead of the server",
         why "Transactions that were already published are not on this server: a failover or a restore lost them, or it is another server.",
-        fix "Connect to the server that has them, or decide what their consumers should do before starting over under a new `name`.";
+        fix "Connect to the server that has them, or decide what their consumers should do before starting over under a new `name` with `--first-start`.";
     PositionPurged = 2203, Halt, DATA, "needed binary logs are purged",
         why "Committed rows between the checkpoint and the oldest log cannot be read from this server any more.",
-        fix "Restore the logs or read from a replica that still has them; raise `binlog_expire_logs_seconds`. To go on without the missing rows, start over under a new `name`.";
+        fix "Restore the logs or read from a replica that still has them; raise `binlog_expire_logs_seconds`. To go on without the missing rows, start over under a new `name` with `--first-start`.";
     OtherServer = 2204, Halt, DATA, "another server answers at the source's address",
         why "File positions mean nothing on another server.",
         fix "Connect to the server named in the checkpoint, or turn GTIDs on (`gtid_mode=ON`) so that a relay can follow a failover.";
@@ -122,6 +122,10 @@ catalogue! {
     PositionUnreachable = 2207, Halt, DATA, "the position cannot be asked for",
         why "MySQL's dump by file position takes 32 bits only.",
         fix "Turn GTIDs on (`gtid_mode=ON`), and keep `max_binlog_size` at its default of 1 GiB.";
+
+    GroupWithoutGtid = 2208, Halt, DATA, "the log holds transactions without GTIDs",
+        why "GTIDs were off for a while: what was committed then cannot be asked for by GTID, and would be left out.",
+        fix "Decide what the consumers should do about the rows of that time, then start over behind it: a new `name`, `source.start` and `outboxd run --first-start`.";
 
     // 23xx binlog stream
     EventCorrupt = 2301, Restart, TEMPORARY, "a binlog event is corrupt",

@@ -97,6 +97,13 @@ impl GtidSet {
         Self { sids: left.filter(|(_, left)| !left.is_empty()).collect() }
     }
 
+    /// What did not come from the server with this UUID.
+    #[must_use]
+    pub fn without(&self, uuid: &str) -> Self {
+        let left = self.sids.iter().filter(|(sid, _)| !sid.uuid.to_string().eq_ignore_ascii_case(uuid));
+        Self { sids: left.map(|(sid, intervals)| (sid.clone(), intervals.clone())).collect() }
+    }
+
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {

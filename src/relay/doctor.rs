@@ -9,7 +9,7 @@ use crate::binlog::server::Server;
 use crate::binlog::{connect, history};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::store::Store;
-use crate::config::Config;
+use crate::config::{Config, Host};
 use crate::delivery::survey;
 use crate::error::Result;
 use crate::findings::Finding;
@@ -48,10 +48,13 @@ pub async fn diagnose(config: &Config) -> Diagnosis {
             checkpoint
         }
     };
-    let mysql = match source(config, checkpoint.as_ref()).await {
-        Ok(found) => found,
-        Err(error) => vec![Finding::failed("connection", &error)],
-    };
+    let mut mysql = Vec::new();
+    for host in &config.source.hosts {
+        match source(config, host, checkpoint.as_ref()).await {
+            Ok(found) => mysql.extend(found),
+            Err(error) => mysql.push(Finding::failed("connection", &error)),
+        }
+    }
     Diagnosis { kafka, mysql }
 }
 
@@ -80,13 +83,13 @@ async fn checkpoint(config: &Config, metrics: Arc<Metrics>) -> (Option<Checkpoin
     }
 }
 
-async fn source(config: &Config, checkpoint: Option<&Checkpoint>) -> Result<Vec<Finding>> {
-    let mut conn = connect::connect(&config.source).await?;
+async fn source(config: &Config, host: &Host, checkpoint: Option<&Checkpoint>) -> Result<Vec<Finding>> {
+    let mut conn = connect::connect(&config.source, host).await?;
     let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
     let reading = preflight::tables::read(&mut conn, &config.outboxes);
     let tables = connect::within("looking for the outbox tables", reading).await??;
-    let connected = format!("MySQL {} at {}:{}", server.version, config.source.host, config.source.port);
-    let mut found = vec![Finding::good("connection", connected)];
+    let mut found =
+        vec![Finding::good("connection", format!("{} {} at {host}", server.flavour().as_str(), server.version))];
     let facts = Facts { server: &server, tables: &tables, config, resuming: checkpoint.is_some() };
     found.extend(preflight::inspect(&facts));
     if server.refused.is_empty() {

@@ -1,6 +1,7 @@
 //! The source task: events in, batches out. Everything behind the socket is pure; the only waits are for the next event,
 //! for room in the channel, and for a topic that is seen for the first time.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use mysql_async::binlog::events::Event;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::start::Source;
+use super::source::Source;
 use super::{Relay, TRANSACTION_LIMIT, TRANSACTION_MAX};
 use crate::batch::{Batch, Batcher};
 use crate::binlog::event::BinlogEvent;
@@ -50,6 +51,7 @@ pub(super) struct Reader {
     metrics: Arc<Metrics>,
     status: Arc<Status>,
     progress_due: Instant,
+    drain: CancellationToken,
 }
 
 /// Counters of each outbox table.
@@ -68,7 +70,13 @@ impl Observer for Counted {
 }
 
 impl Reader {
-    pub(super) fn new(relay: &Relay, source: Source, catalog: Catalog, from: &Checkpoint) -> Result<Self> {
+    pub(super) fn new(
+        relay: &Relay,
+        source: Source,
+        catalog: Catalog,
+        from: &Checkpoint,
+        drain: CancellationToken,
+    ) -> Result<Self> {
         let outboxes: Arc<[OutboxConfig]> = relay.config.outboxes.clone().into();
         let limit = relay.config.batch.max_bytes.saturating_mul(TRANSACTION_LIMIT).min(TRANSACTION_MAX);
         let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
@@ -86,12 +94,13 @@ impl Reader {
             metrics: Arc::clone(&relay.metrics),
             status: Arc::clone(&relay.status),
             progress_due: Instant::now() + PROGRESS_INTERVAL,
+            drain,
         })
     }
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
-    pub(super) async fn run(mut self, mut sender: Sender<Batch>, drain: CancellationToken) -> Result<()> {
-        let result = self.read(&mut sender, &drain).await.map_err(|error| match &self.rewind {
+    pub(super) async fn run(mut self, mut sender: Sender<Batch>) -> Result<()> {
+        let result = self.read(&mut sender).await.map_err(|error| match &self.rewind {
             Some(rewind) => rewind.explain(error),
             None => error,
         });
@@ -100,7 +109,8 @@ impl Reader {
         result
     }
 
-    async fn read(&mut self, sender: &mut Sender<Batch>, drain: &CancellationToken) -> Result<()> {
+    async fn read(&mut self, sender: &mut Sender<Batch>) -> Result<()> {
+        let drain = self.drain.clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if self.rewind.is_none() {
@@ -117,13 +127,17 @@ impl Reader {
                 // 3. The next event.
                 event = self.events.next() => {
                     self.status.contact();
-                    self.take(event?).await?;
+                    if self.take(event?).await?.is_break() {
+                        return Ok(());
+                    }
                 }
             }
             while !self.batcher.is_full()
                 && let Some(event) = self.events.next_ready()
             {
-                self.take(event?).await?;
+                if self.take(event?).await?.is_break() {
+                    return Ok(());
+                }
             }
             if self.batcher.has_records() || Instant::now() >= self.progress_due {
                 self.status.reading(self.interpreter.position().clone());
@@ -134,7 +148,8 @@ impl Reader {
         }
     }
 
-    async fn take(&mut self, raw: Event) -> Result<()> {
+    /// Breaks when drained: nothing behind this event may be read.
+    async fn take(&mut self, raw: Event) -> Result<ControlFlow<()>> {
         let header = raw.header();
         self.metrics.source_events.inc(header.event_type_raw());
         self.metrics.source_bytes.add(u64::from(header.event_size()));
@@ -151,7 +166,7 @@ impl Reader {
                 self.status.streaming();
             }
             if !held {
-                return Ok(());
+                return Ok(ControlFlow::Continue(()));
             }
         }
         match &event {
@@ -165,12 +180,12 @@ impl Reader {
         }
         match self.transactions.apply(event, &mut self.counted)? {
             Some(transaction) => self.map(transaction).await,
-            None => Ok(()),
+            None => Ok(ControlFlow::Continue(())),
         }
     }
 
-    /// Maps a decided source transaction; looks up topics on the way.
-    async fn map(&mut self, transaction: SourceTransaction) -> Result<()> {
+    /// Maps a decided source transaction; looks up topics on the way. A drain while a topic is waited for drops it.
+    async fn map(&mut self, transaction: SourceTransaction) -> Result<ControlFlow<()>> {
         let first = self.batcher.records().len();
         loop {
             let missing = match self.map_rows(&transaction) {
@@ -183,7 +198,12 @@ impl Reader {
                     }
                 }
             };
-            let topic = self.catalog.resolve(&missing).await?;
+            // A missing topic is waited for without end. The next process reads the transaction again.
+            let topic = tokio::select! {
+                biased;
+                () = self.drain.cancelled() => return Ok(ControlFlow::Break(())),
+                topic = self.catalog.resolve(&missing) => topic?,
+            };
             self.events.excuse_silence();
             self.mapper.add_topic(&missing, topic);
         }
@@ -197,7 +217,8 @@ impl Reader {
         }
         self.status.event(time_of(transaction.committed_at_us));
         let mixed = |e: MixedGtids| Error::new(Code::Internal, "a batch").caused_by(e);
-        self.batcher.add(&transaction).map_err(mixed)
+        self.batcher.add(&transaction).map_err(mixed)?;
+        Ok(ControlFlow::Continue(()))
     }
 
     fn map_rows(&mut self, transaction: &SourceTransaction) -> Result<(), MapError> {

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Relay;
-use crate::binlog::columns::Descriptions;
-use crate::binlog::history::{self, DumpFrom, Rewind};
+use super::source::{self, Reached, Source};
+use crate::binlog::connect;
+use crate::binlog::history::{self, DumpFrom, Processed};
 use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use crate::binlog::server::Server;
-use crate::binlog::stream::EventStream;
-use crate::binlog::{connect, preflight};
 use crate::checkpoint::store::Store;
-use crate::checkpoint::{Checkpoint, CheckpointId, Counters, SourceIdentity};
-use crate::config::ColumnNames;
+use crate::checkpoint::{Checkpoint, CheckpointId, Counters};
+use crate::config::StartPosition;
 use crate::delivery::classify::{self, Resolution};
 use crate::delivery::incarnation::Incarnation;
 use crate::delivery::producer::transactional_ids;
@@ -21,19 +20,10 @@ use crate::delivery::{Deliverer, Memory, Shared, StartingPoint, published};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::position::FilePosition;
-use crate::telemetry::status::{SinkFacts, SourceFacts};
+use crate::telemetry::status::SinkFacts;
 
 /// How long a fenced process waits for its successor's first checkpoint, which follows the fence within moments.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(10);
-
-/// An open stream of the source, at the place where the checkpoint ends.
-pub(super) struct Source {
-    pub(super) events: EventStream,
-    pub(super) interpreter: Interpreter,
-    pub(super) rewind: Option<Rewind>,
-    /// Names for rows that were logged without, if the configuration wants that.
-    pub(super) columns: Descriptions,
-}
 
 /// Before a process fences again, it looks whether another one has taken over since: fencing the successor in turn would
 /// be a ping-pong without end.
@@ -111,14 +101,14 @@ enum Charge {
 
 impl Beginning<'_> {
     /// Takes charge, then opens the source behind the checkpoint. With a checkpoint the take-over is written before the
-    /// source is touched, so that a predecessor that loses its dump connection to us finds out why.
+    /// source is touched, so that a predecessor that loses its dump connection to us finds out why. Without one the first
+    /// checkpoint is written only when the source can be read from there: a mistaken `source.start` must leave no trace.
     pub(super) async fn begin(
         &self,
         incarnation: Incarnation,
         found: Option<(Checkpoint, CheckpointId)>,
         memory: &mut Memory,
     ) -> Result<(Deliverer, Source)> {
-        let config = &self.relay.config;
         self.relay.status.sink(self.sink_facts());
         memory.incarnations += 1;
         let resumed = found.is_some();
@@ -134,27 +124,42 @@ impl Beginning<'_> {
             }
         };
         self.relay.status.starting("connecting to MySQL");
-        let mut conn = connect::connect(&config.source).await?;
-        failpoint::hit("source_connected")?;
-        let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
-        let looking = preflight::tables::read(&mut conn, &config.outboxes);
-        let tables = connect::within("looking for the outbox tables", looking).await??;
-        let facts = preflight::Facts { server: &server, tables: &tables, config, resuming: resumed };
-        self.relay.judge(&preflight::inspect(&facts))?;
-        self.relay.status.source_connected(self.source_facts(&server));
-        let mut deliverer = match charge {
-            Charge::Taken(deliverer) => *deliverer,
+        let config = &self.relay.config;
+        let (mut deliverer, reached, source) = match charge {
+            Charge::Taken(deliverer) => {
+                let processed = deliverer.last().checkpoint().processed();
+                let reached = source::reach(self.relay, Some(&processed)).await?;
+                self.relay.status.set_started();
+                let (server, source) = self.open(reached, &processed).await?;
+                (*deliverer, server, source)
+            }
             Charge::Vacant(incarnation) => {
-                let checkpoint = self.first_checkpoint(&server, memory).await?;
+                let reached = source::reach(self.relay, None).await?;
+                let checkpoint = self.first_checkpoint(&reached.server, memory).await?;
+                let (server, mut source) = self.open(reached, &checkpoint.processed()).await?;
+                if matches!(config.source.start, StartPosition::Gtid(_) | StartPosition::File { .. }) {
+                    self.relay.status.starting("proving source.start");
+                    source.prove().await?;
+                }
                 let start = StartingPoint { checkpoint, previous: None, in_charge: false };
-                self.deliverer(incarnation, start, memory).await?
+                let deliverer = self.deliverer(incarnation, start, memory).await?;
+                self.relay.status.set_started();
+                (deliverer, server, source)
             }
         };
-        self.relay.status.set_started();
-        let resume = history::resume(&deliverer.last().checkpoint().processed(), &server)?;
+        deliverer.adopt(source::identity(&reached), self.relay.owner_of(memory));
+        self.report(&deliverer, &reached, resumed);
+        Ok((deliverer, source))
+    }
+
+    /// Asks a server for what comes behind a checkpoint.
+    async fn open(&self, reached: Reached, processed: &Processed) -> Result<(Server, Source)> {
+        let Reached { conn, server, host, resume, columns } = reached;
+        let resume = resume.map_or_else(|| history::resume(processed, &server), Ok)?;
         failpoint::hit("identity_checked")?;
-        deliverer.adopt(identity(&server), self.relay.owner_of(memory));
-        self.report(&deliverer, &server, resumed);
+        let config = &self.relay.config;
+        self.relay.status.heartbeat(config.source.heartbeat);
+        self.relay.status.source_connected(source::facts(&server, &host));
         let (contiguity, position) = match &resume.from {
             DumpFrom::Gtid(_) => (Contiguity::Gaps, FilePosition { file: "".into(), offset: history::FIRST_EVENT }),
             DumpFrom::File(position) => (Contiguity::Exact, position.clone()),
@@ -164,9 +169,7 @@ impl Beginning<'_> {
         let events = connect::within("asking for the binlog stream", dump).await??;
         failpoint::hit("dump_sent")?;
         let interpreter = Interpreter::new(filter, contiguity, position);
-        let by_tables = config.source.column_names == ColumnNames::InformationSchema;
-        let columns = if by_tables { preflight::tables::columns(tables) } else { Descriptions::new() };
-        Ok((deliverer, Source { events, interpreter, rewind: resume.rewind, columns }))
+        Ok((server, Source { events, interpreter, rewind: resume.rewind, from: resume.from, columns }))
     }
 
     async fn deliverer(
@@ -200,6 +203,12 @@ impl Beginning<'_> {
 
     fn ensure_usable(&self, checkpoint: &Checkpoint) -> Result<()> {
         Self::ensure_cluster(checkpoint, self.store.cluster_id())?;
+        if checkpoint.relay != self.relay.config.name {
+            return Err(Error::new(
+                Code::CheckpointUnreadable,
+                format!("the checkpoint belongs to relay \"{}\"", checkpoint.relay),
+            ));
+        }
         let config = self.relay.config.fingerprint();
         if checkpoint.config != config {
             tracing::info!("the mapping has changed since the last checkpoint; it applies to rows from now on");
@@ -225,7 +234,7 @@ impl Beginning<'_> {
             sequence: 1,
             previous: 0,
             cluster_id: self.store.cluster_id().to_owned(),
-            source: identity(server),
+            source: source::identity(server),
             position,
             executed,
             terminator: None,
@@ -246,16 +255,6 @@ impl Beginning<'_> {
         );
     }
 
-    fn source_facts(&self, server: &Server) -> SourceFacts {
-        let source = &self.relay.config.source;
-        SourceFacts {
-            host: format!("{}:{}", source.host, source.port),
-            version: server.version.clone(),
-            server_uuid: server.uuid.clone(),
-            mode: server.mode,
-        }
-    }
-
     fn sink_facts(&self) -> SinkFacts {
         let config = &self.relay.config;
         SinkFacts {
@@ -264,13 +263,5 @@ impl Beginning<'_> {
             transactional_ids: transactional_ids(config),
             delivery: config.kafka.delivery,
         }
-    }
-}
-
-fn identity(server: &Server) -> SourceIdentity {
-    SourceIdentity {
-        flavour: server.flavour(),
-        server_uuid: server.uuid.clone(),
-        server_version: server.version.clone(),
     }
 }

@@ -69,6 +69,8 @@ pub struct Status {
     started: AtomicBool,
     connected: AtomicBool,
     last_contact: AtomicTime,
+    /// Heartbeat period of the source, milliseconds.
+    heartbeat_ms: AtomicU64,
     last_event: AtomicTime,
     oldest_undelivered: AtomicTime,
     delivered: Delivered,
@@ -113,6 +115,7 @@ impl Status {
             started: AtomicBool::new(false),
             connected: AtomicBool::new(false),
             last_contact: AtomicTime::default(),
+            heartbeat_ms: AtomicU64::new(u64::MAX),
             last_event: AtomicTime::default(),
             oldest_undelivered: AtomicTime::default(),
             delivered: Delivered::default(),
@@ -240,6 +243,11 @@ impl Status {
         self.contact();
     }
 
+    /// How often MySQL promised to send something.
+    pub fn heartbeat(&self, period: Duration) {
+        self.heartbeat_ms.store(u64::try_from(period.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// The binlog stream is closed.
     pub fn source_disconnected(&self) {
         self.connected.store(false, Ordering::Relaxed);
@@ -291,10 +299,12 @@ impl Status {
     pub fn lag(&self) -> Duration {
         let age = |time: Option<SystemTime>| time.and_then(|time| time.elapsed().ok()).unwrap_or_default();
         let undelivered = age(self.oldest_undelivered.get());
-        match self.is_connected() {
+        let silent = age(self.last_contact.get());
+        let heartbeat = Duration::from_millis(self.heartbeat_ms.load(Ordering::Relaxed));
+        match self.is_connected() && silent <= heartbeat.saturating_mul(2) {
             true => undelivered,
             // What was committed since then is not known.
-            false => undelivered.max(age(self.last_contact.get())),
+            false => undelivered.max(silent),
         }
     }
 

@@ -52,7 +52,17 @@ fn a_connection_cut_inside_a_transaction_by_file_and_position_tears_nothing() {
     cut_everywhere("cut_file", false);
 }
 
-/// Cuts in the middle of the first, second, … event of a group.
+/// A group of 21 events: GTID, BEGIN, nine inserts of two events each, the commit.
+fn long_group(mysql: &Mysql, schema: &str, number: u32) {
+    let insert = |row: u32| {
+        let table = workload::OUTBOXES[row as usize % 2];
+        format!("INSERT INTO `{schema}`.{table} VALUES ('g{number}-{row}', 'Order', 'g{row}', 'Happened', '{{}}');")
+    };
+    let inserts: String = (0..9).map(insert).collect();
+    mysql.sql(&format!("BEGIN; {inserts} COMMIT")).unwrap();
+}
+
+/// Cuts in the middle of the first, second, … event of a group; then changes a byte, and ends the stream by EOF.
 fn cut_everywhere(name: &str, gtid: bool) {
     let kafka = &shared().unwrap().kafka;
     let mysql = Mysql::start(MysqlOptions { gtid, ..MysqlOptions::default() }).unwrap();
@@ -61,14 +71,21 @@ fn cut_everywhere(name: &str, gtid: bool) {
     workload::prepare(&mysql, &mut instance);
     let writers = Workload::start(&mysql, name, workload::seed());
     let mut relay = instance.stream();
-    for events in 0..10 {
-        proxy.cut_after(events);
-        wait::until(PATIENCE, "the cut", || {
-            writers.grant();
-            proxy.cuts() > u64::from(events)
-        })
-        .unwrap();
+    let mut groups = 0;
+    let mut harmed = |harm: &dyn Fn(&Proxy), times: u64| {
+        harm(&proxy);
+        writers.grant();
+        groups += 1;
+        long_group(&mysql, name, groups);
+        wait::until(PATIENCE, "the harm is done", || proxy.cuts() >= times).unwrap();
+    };
+    for events in 0..=20 {
+        harmed(&|proxy| proxy.cut_after(events), u64::from(events) + 1);
     }
+    harmed(&Proxy::flip, 22);
+    relay.wait_for("the changed byte is noticed", PATIENCE, |line| line.contains("OBX-2301")).unwrap();
+    harmed(&Proxy::end_stream, 23);
+    relay.wait_for("the end is noticed", PATIENCE, |line| line.contains("the server ended the binlog stream")).unwrap();
     writers.finish();
     assert_eq!(relay.exited().unwrap(), None);
     verdict::assert_exactly_once(&mysql, kafka, &instance);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mysql_async::binlog::events::{Event, RotateEvent};
-use mysql_async::binlog::{BinlogChecksumAlg, EventFlags};
+use mysql_async::binlog::{BinlogChecksumAlg, EventFlags, EventType};
 
 use crate::binlog::event::Fingerprint;
 use crate::error::{Code, Error, Result};
@@ -90,23 +90,37 @@ impl Cursor {
         Ok(())
     }
 
-    fn ensure_checksum(&self, event: &Event) -> Result<u32> {
-        let Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32)) = event.footer().get_checksum_alg() else {
-            return Ok(0);
-        };
+    /// Compares the checksum, if the event has one.
+    pub(super) fn ensure_checksum(&self, event: &Event) -> Result<u32> {
+        let algorithm = event.footer().get_checksum_alg();
+        if event.header().event_type_raw() == EventType::FORMAT_DESCRIPTION_EVENT as u8 {
+            self.ensure_setting(event, matches!(algorithm, Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32))))?;
+        }
+        let Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32)) = algorithm else { return Ok(0) };
         let Some(stored) = event.checksum().map(u32::from_le_bytes) else { return Ok(0) };
         let computed = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
         if stored == computed {
             return Ok(stored);
         }
-        Err(Error::new(
-            Code::EventCorrupt,
-            format!(
-                "event of {} bytes behind {}: checksum {computed:08x}, stored {stored:08x}",
-                event.header().event_size(),
-                self.position
-            ),
-        ))
+        Err(self.corrupt(event, &format!("checksum {computed:08x}, stored {stored:08x}")))
+    }
+
+    /// A format description decides whether the events behind it are compared at all, so it may not turn that off by
+    /// damage: its own checksum, which it always has, would fit with the setting turned back.
+    fn ensure_setting(&self, event: &Event, checks: bool) -> Result<()> {
+        // Every supported server writes the setting (WL#2540).
+        let Some(stored) = event.checksum().map(u32::from_le_bytes) else {
+            return Err(self.corrupt(event, "a format description without a checksum"));
+        };
+        if !checks && stored == event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32) {
+            return Err(self.corrupt(event, "its checksum fits only with checksums turned on"));
+        }
+        Ok(())
+    }
+
+    fn corrupt(&self, event: &Event, what: &str) -> Error {
+        let size = event.header().event_size();
+        Error::new(Code::EventCorrupt, format!("event of {size} bytes behind {}: {what}", self.position))
     }
 }
 

@@ -170,7 +170,7 @@ t.toml:6:13: error: source.heartbeat = "10 parsecs" is not a duration, e.g. "10s
 "#,
         ),
         (
-            with("user", "user = \"u\"\nheartbeat = \"2h\"\ncolumn_names = \"guess\"\nhosts = [\"a\"]"),
+            with("user", "user = \"u\"\nheartbeat = \"2h\"\ncolumn_names = \"guess\"\nhosts = [\"a\", \"b:x\"]"),
             r#"
 t.toml:6:13: error: source.heartbeat = "2h" must be between 1s and 1h
     6 | heartbeat = "2h"
@@ -178,9 +178,9 @@ t.toml:6:13: error: source.heartbeat = "2h" must be between 1s and 1h
 t.toml:7:16: error: source.column_names = "guess" must be one of metadata, information_schema
     7 | column_names = "guess"
       |                ^^^^^^^
-t.toml:8:9: error: source.hosts cannot be used: a list of hosts for failover comes in a later version; set source.host
-    8 | hosts = ["a"]
-      |         ^^^^^
+t.toml:8:1: error: set only one of source.host and source.hosts
+    8 | hosts = ["a", "b:x"]
+      | ^^^^^
 "#,
         ),
         (
@@ -268,9 +268,9 @@ fn required_keys() {
             String::new(),
             r#"
 t.toml: error: name is required
-t.toml: error: source.host is required
 t.toml: error: source.user is required
 t.toml: error: kafka.brokers is required
+t.toml: error: source.host is required
 t.toml: error: the password is missing: set one of source.password, .password_file, .password_env
 t.toml: error: there is no [outbox.NAME] table: nothing to relay
 "#,
@@ -278,10 +278,10 @@ t.toml: error: there is no [outbox.NAME] table: nothing to relay
         (
             "[source]\n[kafka]\n[outbox.a]\n".into(),
             r#"
-t.toml:1:2: error: source.host is required
+t.toml:1:2: error: source.user is required
     1 | [source]
       |  ^^^^^^
-t.toml:1:2: error: source.user is required
+t.toml:1:2: error: source.host is required
     1 | [source]
       |  ^^^^^^
 t.toml:1:2: error: the password is missing: set one of source.password, .password_file, .password_env

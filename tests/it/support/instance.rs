@@ -18,6 +18,8 @@ pub(crate) struct Instance {
     pub(crate) name: String,
     /// Port of MySQL, or of what stands before it.
     pub(crate) source: u16,
+    /// Ports of further servers of `source.hosts`.
+    pub(crate) more_sources: Vec<u16>,
     /// Kafka's bootstrap addresses.
     pub(crate) brokers: String,
     /// TOML keys besides the usual ones; a table header may stand in it only at the end.
@@ -31,7 +33,15 @@ impl Instance {
     pub(crate) fn new(name: &str, source: u16, brokers: &str) -> Self {
         let http = format!("127.0.0.1:{}", testbed::ports::free().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        Self { name: name.to_owned(), source, brokers: brokers.to_owned(), extra: String::new(), http, folder }
+        Self {
+            name: name.to_owned(),
+            source,
+            more_sources: Vec::new(),
+            brokers: brokers.to_owned(),
+            extra: String::new(),
+            http,
+            folder,
+        }
     }
 
     /// The topic of an aggregate type.
@@ -41,12 +51,16 @@ impl Instance {
 
     /// Writes the configuration file and returns its path.
     pub(crate) fn config(&self) -> PathBuf {
-        let Self { name, source, brokers, extra, http, .. } = self;
+        let Self { name, source, more_sources, brokers, extra, http, .. } = self;
+        let hosts = [source].into_iter().chain(more_sources).map(|port| format!("\"127.0.0.1:{port}\""));
+        let place = match more_sources.is_empty() {
+            true => format!("source.host = \"127.0.0.1\"\nsource.port = {source}"),
+            false => format!("source.hosts = [{}]", hosts.collect::<Vec<_>>().join(", ")),
+        };
         let text = format!(
             r#"
 name = "{name}"
-source.host = "127.0.0.1"
-source.port = {source}
+{place}
 source.user = "outboxd"
 source.password = "outboxd"
 source.tls.mode = "disabled"

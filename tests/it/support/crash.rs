@@ -91,7 +91,9 @@ pub(crate) const PLACES: [(&str, When); 30] = [
 ];
 
 /// Places that a relay which delivers at least once does not pass.
-const TRANSACTIONAL: [&str; 3] = ["txn_begun", "heartbeat_checkpoint", "endtxn_before_send"];
+/// `checkpoint_produced` it does, but when it fails there, the relay takes its own checkpoint, which is sent all the same,
+/// to be another's.
+const TRANSACTIONAL: [&str; 4] = ["txn_begun", "heartbeat_checkpoint", "endtxn_before_send", "checkpoint_produced"];
 
 /// One thing that is done to a relay.
 #[derive(Clone, Copy, Debug)]
@@ -275,16 +277,14 @@ impl Crash {
                 rotated = Instant::now();
             }
             let ended = relay.exited().unwrap();
+            // Whoever stopped it, it goes on.
+            if ended.is_none() && is_stopped(relay) {
+                relay.resume().unwrap();
+            }
             match injection.action {
                 Action::Kill => ended.is_some_and(is_crash),
                 Action::Error => said(relay, "\""),
-                Action::Stop => {
-                    let stopped = ended.is_none() && is_stopped(relay);
-                    if stopped {
-                        relay.resume().unwrap();
-                    }
-                    said(relay, " goes on")
-                }
+                Action::Stop => said(relay, " goes on"),
             }
         });
         if injection.when == When::Shutdown && injection.action != Action::Kill {

@@ -146,7 +146,7 @@ fn write_every(options: Opts, schema: &str, phase: Phase, writer: usize, begin: 
     let mut conn = runtime.block_on(Conn::new(options))?;
     let mut random = Random::new(phase.first + writer as u64);
     for n in (phase.first..phase.first + phase.rows).filter(|n| n % WRITERS as u64 == writer as u64) {
-        let sql = stand::insert(schema, &[n], &mut random);
+        let sql = stand::insert(schema, "outbox", &[n], &mut random);
         let wait = (begin + phase.due(n)).saturating_sub(times.now());
         std::thread::sleep(Duration::from_micros(wait));
         runtime.block_on(conn.query_drop(sql))?;

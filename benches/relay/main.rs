@@ -22,7 +22,7 @@ use ceiling::{Ceiling, Ceilings};
 use options::{Options, Part};
 use relay::Variant;
 use report::Case;
-use stand::{Segment, Stand};
+use stand::{Load, Segment, Stand};
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
@@ -35,6 +35,8 @@ const EXACTLY_ONCE: Variant = Variant { exactly_once: true, source_header: false
 const AT_LEAST_ONCE: Variant = Variant { exactly_once: false, source_header: false };
 /// The relay's default.
 const WITH_SOURCE_HEADER: Variant = Variant { exactly_once: true, source_header: true };
+
+const PLAIN: Load = Load { schema: "w1", per_transaction: 25, foreign: 0, compressed: false };
 
 fn main() -> ExitCode {
     match bench(&Options::parse()) {
@@ -57,13 +59,16 @@ fn bench(options: &Options) -> Result<()> {
     };
     let mut w2 = Vec::new();
     if options.wants(Part::W2) {
-        let segment = stand.load("w2", options.rows_or(200_000), 1)?;
-        warm_up(options, &stand, &segment)?;
-        w2 = cases(&[EXACTLY_ONCE, AT_LEAST_ONCE]);
-        for round in 0..options.rounds {
-            drain_all(options, &stand, &segment, &mut w2, round)?;
-        }
-        report::bulk("W2: one row a source transaction", segment.rows, &w2);
+        let load = Load { schema: "w2", per_transaction: 1, ..PLAIN };
+        w2 = workload(options, &stand, load, 200_000, "W2: one row a source transaction")?;
+    }
+    if options.wants(Part::W3) {
+        let load = Load { schema: "w3", foreign: 9, ..PLAIN };
+        workload(options, &stand, load, 500_000, "W3: nine of ten rows belong to another table")?;
+    }
+    if options.wants(Part::W6) {
+        let load = Load { schema: "w6", compressed: true, ..PLAIN };
+        workload(options, &stand, load, 500_000, "W6: compressed transactions")?;
     }
     report::ratios(&w1, &w2, &producers);
     if options.wants(Part::W7) {
@@ -72,9 +77,21 @@ fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// A workload without ceilings.
+fn workload(options: &Options, stand: &Stand, load: Load, usual: u64, title: &str) -> Result<Vec<Case>> {
+    let segment = stand.load(load, options.rows_or(usual))?;
+    warm_up(options, stand, &segment)?;
+    let mut measured = cases(&[EXACTLY_ONCE, AT_LEAST_ONCE]);
+    for round in 0..options.rounds {
+        drain_all(options, stand, &segment, &mut measured, round)?;
+    }
+    report::bulk(title, segment.rows, &measured);
+    Ok(measured)
+}
+
 /// W1 and the ceilings share rows and rounds, so that their ratios are of the same minutes.
 fn first_workload(options: &Options, stand: &Stand) -> Result<(Vec<Case>, Vec<Ceiling>)> {
-    let segment = stand.load("w1", options.rows_or(500_000), 25)?;
+    let segment = stand.load(PLAIN, options.rows_or(500_000))?;
     warm_up(options, stand, &segment)?;
     let wanted: &[Variant] =
         if options.wants(Part::W1) { &[EXACTLY_ONCE, AT_LEAST_ONCE, WITH_SOURCE_HEADER] } else { &[] };

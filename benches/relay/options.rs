@@ -14,7 +14,7 @@ pub(crate) struct Options {
     /// Rounds of each case; the table shows medians.
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: u32,
-    /// Rows of each bulk workload [default: 500000 in W1, 200000 in W2].
+    /// Rows of each bulk workload [default: 500000 in W1, W3 and W6, 200000 in W2].
     #[arg(long)]
     rows: Option<u64>,
     /// Seconds at each rate of W7.
@@ -35,6 +35,10 @@ pub(crate) enum Part {
     W1,
     /// Catching up with one row a source transaction.
     W2,
+    /// Catching up where nine of ten rows belong to another table.
+    W3,
+    /// Catching up with compressed transactions.
+    W6,
     /// Latency at 200 and 1,000 rows a second.
     W7,
     /// Reader without a sink; producer from memory.

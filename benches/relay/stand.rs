@@ -30,6 +30,18 @@ pub(crate) struct Segment {
     pub(crate) start: String,
 }
 
+/// How the rows of a workload are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) schema: &'static str,
+    /// Outbox rows in a source transaction.
+    pub(crate) per_transaction: usize,
+    /// Rows of another table beside each outbox row.
+    pub(crate) foreign: usize,
+    /// `binlog_transaction_compression`.
+    pub(crate) compressed: bool,
+}
+
 /// One MySQL and one Kafka on loopback ports.
 pub(crate) struct Stand {
     pub(crate) mysql: Mysql,
@@ -60,16 +72,17 @@ impl Stand {
         Ok(())
     }
 
-    /// Writes `rows` rows into an outbox of their own, `per_transaction` at a time, at the start of a new binlog file.
-    pub(crate) fn load(&self, schema: &'static str, rows: u64, per_transaction: usize) -> Result<Segment> {
+    /// Writes `rows` rows into an outbox of their own, at the start of a new binlog file.
+    pub(crate) fn load(&self, load: Load, rows: u64) -> Result<Segment> {
+        let Load { schema, per_transaction, .. } = load;
         self.create_outbox(schema)?;
+        self.mysql.sql(&format!("CREATE TABLE {schema}.busy ({})", rows::COLUMNS))?;
         self.mysql.sql("FLUSH BINARY LOGS")?;
         let start = self.executed()?;
         eprintln!("{schema}: writing {rows} rows, {per_transaction} a source transaction");
         let options = Opts::from_url(&self.mysql.root_url())?;
-        let loads: Vec<_> = (0..SESSIONS)
-            .map(|session| self.runtime.spawn(write(options.clone(), schema, session, rows, per_transaction)))
-            .collect();
+        let loads: Vec<_> =
+            (0..SESSIONS).map(|session| self.runtime.spawn(write(options.clone(), load, session, rows))).collect();
         for load in loads {
             self.runtime.block_on(load)??;
         }
@@ -96,20 +109,29 @@ impl Stand {
     }
 }
 
-async fn write(options: Opts, schema: &str, session: usize, rows: u64, per_transaction: usize) -> Result<()> {
+async fn write(options: Opts, load: Load, session: usize, rows: u64) -> Result<()> {
     let mut conn = Conn::new(options).await?;
+    let compression = if load.compressed { "ON" } else { "OFF" };
+    conn.query_drop(format!("SET SESSION binlog_transaction_compression = {compression}")).await?;
     let mut random = Random::new(session as u64);
     let numbers: Vec<u64> = (session as u64..rows).step_by(SESSIONS).collect();
-    for transaction in numbers.chunks(per_transaction) {
-        conn.query_drop(insert(schema, transaction, &mut random)).await?;
+    for transaction in numbers.chunks(load.per_transaction) {
+        let outbox = insert(load.schema, "outbox", transaction, &mut random);
+        if load.foreign == 0 {
+            conn.query_drop(outbox).await?;
+            continue;
+        }
+        let foreign: Vec<u64> = transaction.iter().flat_map(|n| std::iter::repeat_n(*n, load.foreign)).collect();
+        let busy = insert(load.schema, "busy", &foreign, &mut random);
+        conn.query_drop(format!("BEGIN; {busy}; {outbox}; COMMIT")).await?;
     }
     conn.disconnect().await?;
     Ok(())
 }
 
-/// One statement, and so one transaction, with these rows.
-pub(crate) fn insert(schema: &str, numbers: &[u64], random: &mut Random) -> String {
-    let mut sql = format!("INSERT INTO {schema}.outbox VALUES ");
+/// One statement with these rows.
+pub(crate) fn insert(schema: &str, table: &str, numbers: &[u64], random: &mut Random) -> String {
+    let mut sql = format!("INSERT INTO {schema}.{table} VALUES ");
     for (i, n) in numbers.iter().enumerate() {
         if i > 0 {
             sql.push(',');

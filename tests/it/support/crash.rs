@@ -299,6 +299,9 @@ impl Crash {
         match injection.when {
             When::Shutdown => {
                 self.wait(relay, "the relay to stream", |crash, _| crash.instance.is_ready());
+                // It ends without passing the place while it looks its topics up.
+                let before = self.instance.delivered();
+                self.wait(relay, "the relay to deliver", |crash, _| crash.instance.delivered() > before);
                 relay.sigterm().unwrap();
             }
             When::Quiet => {

@@ -220,11 +220,10 @@ impl Deliverer {
             return Ok(());
         }
         self.enqueue_encoded(transaction.turn, &bytes)?;
-        failpoint::hit("checkpoint_produced")?;
         self.tip = Delivery { checkpoint, id };
         transaction.unrecorded = None;
         transaction.checkpoint = Some(self.tip.clone());
-        Ok(())
+        failpoint::hit("checkpoint_produced")
     }
 
     fn enqueue_encoded(&mut self, turn: usize, bytes: &[u8]) -> Result<()> {

@@ -67,8 +67,10 @@ async fn step(
     failpoint::hit("all_produced")?;
     acknowledge(deliverer).await?;
     memory.in_doubt = Some(InDoubt { previous: previous.clone(), attempted: None });
-    deliverer.record(&mut sent)?;
+    let recorded = deliverer.record(&mut sent);
+    // Once it is with the producer it may be written, whatever else goes wrong.
     memory.in_doubt = Some(InDoubt { previous, attempted: Some(deliverer.tip.id.clone()) });
+    recorded?;
     acknowledge(deliverer).await?;
     memory.in_doubt = None;
     deliverer.status.set_oldest_undelivered(None);

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, GtidList, GtidSet, PositionMode};
 
 const VARIABLES: &str = "SELECT @@server_id, @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata, \
-     @@log_slave_updates, @@global.gtid_binlog_state, @@binlog_checksum, @@expire_logs_days * 86400, @@sync_binlog, \
+     @@log_slave_updates, @@global.gtid_binlog_state, @@binlog_checksum, CAST(@@expire_logs_days * 86400 AS UNSIGNED), @@sync_binlog, \
      @@innodb_flush_log_at_trx_commit, CURRENT_USER(), UNIX_TIMESTAMP(SYSDATE(6))";
 
 /// The head of a binlog file has a format description, perhaps the start of encryption, and then the list of GTIDs.

@@ -91,9 +91,7 @@ pub(crate) const PLACES: [(&str, When); 30] = [
 ];
 
 /// Places that a relay which delivers at least once does not pass.
-/// `checkpoint_produced` it does, but when it fails there, the relay takes its own checkpoint, which is sent all the same,
-/// to be another's.
-const TRANSACTIONAL: [&str; 4] = ["txn_begun", "heartbeat_checkpoint", "endtxn_before_send", "checkpoint_produced"];
+const TRANSACTIONAL: [&str; 3] = ["txn_begun", "heartbeat_checkpoint", "endtxn_before_send"];
 
 /// One thing that is done to a relay.
 #[derive(Clone, Copy, Debug)]

@@ -34,6 +34,8 @@ fn a_relay_told_to_stop_under_load_commits_what_it_has_and_exits_clean() {
             polled > polls && instance.delivered() >= records
         })
         .unwrap();
+        // Before it listens to signals, they end it in the ordinary way of processes.
+        wait::until(PATIENCE, "the relay answers", || testbed::http_get(&instance.http, "/livez").is_ok()).unwrap();
         let started = Instant::now();
         relay.sigterm().unwrap();
         let mut ended = None;

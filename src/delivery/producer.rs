@@ -35,8 +35,11 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long one `init_transactions` call waits before the state is reported and the call repeated.
 const INIT_STEP: Duration = Duration::from_secs(10);
 
-/// librdkafka's `batch.num.messages` and `batch.size`, unless they are configured.
-const BATCH: (usize, usize) = (10_000, 1_000_000);
+/// librdkafka's `batch.num.messages` unless it is configured.
+const BATCH_RECORDS: usize = 10_000;
+
+/// librdkafka's `batch.size` unless it is configured.
+pub(super) const BATCH_BYTES: usize = 1_000_000;
 
 /// `linger.ms` where nothing is held back.
 const LINGER: Duration = Duration::from_millis(5);
@@ -193,7 +196,7 @@ impl Hold {
     fn of(client: &ClientConfig) -> Self {
         let number = |key: &str, usual| client.get(key).and_then(|text| text.parse().ok()).unwrap_or(usual);
         Self {
-            limits: (number("batch.num.messages", BATCH.0), number("batch.size", BATCH.1)),
+            limits: (number("batch.num.messages", BATCH_RECORDS), number("batch.size", BATCH_BYTES)),
             linger: Duration::from_millis(number("linger.ms", 0) as u64),
             held: Some((0, 0)),
             since: Instant::now(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::producer::BATCH_BYTES;
 use crate::config::{KafkaConfig, TopicTemplate};
 use crate::error::{Code, Error, Result};
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
@@ -15,9 +16,6 @@ use crate::telemetry::{Metrics, Status};
 
 /// `max.message.bytes` when the topic's may not be read: the broker's default.
 const DEFAULT_MAX_RECORD: usize = 1_048_588;
-
-/// librdkafka's `batch.size` unless it is configured.
-const DEFAULT_BATCH_SIZE: usize = 1_000_000;
 
 /// How often a missing topic is looked for.
 const RETRY: Duration = Duration::from_secs(1);
@@ -194,5 +192,5 @@ impl Catalog {
 /// How large librdkafka lets a batch grow, bytes.
 pub(super) fn batch_size(config: &KafkaConfig) -> usize {
     let configured = config.librdkafka.iter().find(|(key, _)| key == "batch.size");
-    configured.and_then(|(_, value)| value.parse().ok()).unwrap_or(DEFAULT_BATCH_SIZE)
+    configured.and_then(|(_, value)| value.parse().ok()).unwrap_or(BATCH_BYTES)
 }

@@ -9,7 +9,6 @@ mod carries_several_outboxes;
 mod decides_unknown_outcomes;
 mod delivers;
 mod diagnoses;
-mod doubts_a_slow_commit;
 mod drains_on_sigterm;
 mod fences_the_older_instance;
 mod follows_a_failover;

@@ -44,12 +44,12 @@ fn a_crashed_source_and_killed_dumps_cost_no_row() {
 
 #[test]
 fn a_connection_cut_inside_a_transaction_by_gtid_tears_nothing() {
-    cut_everywhere("cut_gtid", true);
+    cut_everywhere("cut_gtid", true, 1);
 }
 
 #[test]
 fn a_connection_cut_inside_a_transaction_by_file_and_position_tears_nothing() {
-    cut_everywhere("cut_file", false);
+    cut_everywhere("cut_file", false, 4);
 }
 
 /// A group of 21 events: GTID, BEGIN, nine inserts of two events each, the commit.
@@ -62,8 +62,8 @@ fn long_group(mysql: &Mysql, schema: &str, number: u32) {
     mysql.sql(&format!("BEGIN; {inserts} COMMIT")).unwrap();
 }
 
-/// Cuts in the middle of the first, second, … event of a group; then changes a byte, and ends the stream by EOF.
-fn cut_everywhere(name: &str, gtid: bool) {
+/// Cuts in the middle of each `step`th event of a group; then changes a byte, and ends the stream by EOF.
+fn cut_everywhere(name: &str, gtid: bool, step: usize) {
     let kafka = &shared().unwrap().kafka;
     let mysql = Mysql::start(MysqlOptions { gtid, ..MysqlOptions::default() }).unwrap();
     let proxy = Proxy::start(mysql.port());
@@ -72,26 +72,26 @@ fn cut_everywhere(name: &str, gtid: bool) {
     let writers = Workload::start(&mysql, name, workload::seed());
     let mut relay = instance.stream();
     let mut groups = 0;
-    let mut harmed = |harm: &dyn Fn(&Proxy), times: u64| {
+    let mut harmed = |harm: &dyn Fn(&Proxy)| {
+        // A run without progress would make the next one wait longer.
+        let before = instance.delivered();
+        wait::until(PATIENCE, "the relay delivers", || {
+            writers.grant();
+            instance.delivered() > before
+        })
+        .unwrap();
+        let cuts = proxy.cuts();
         harm(&proxy);
-        writers.grant();
         groups += 1;
         long_group(&mysql, name, groups);
-        wait::until(PATIENCE, "the harm is done", || proxy.cuts() >= times).unwrap();
+        wait::until(PATIENCE, "the harm is done", || proxy.cuts() > cuts).unwrap();
     };
-    for events in 0..=20 {
-        harmed(&|proxy| proxy.cut_after(events), u64::from(events) + 1);
+    for events in (0..=20).step_by(step) {
+        harmed(&|proxy| proxy.cut_after(events));
     }
-    // A byte changed in the event that is read once more at a start passes for another history.
-    let before = instance.delivered();
-    wait::until(PATIENCE, "the relay streams again", || {
-        writers.grant();
-        instance.delivered() > before
-    })
-    .unwrap();
-    harmed(&Proxy::flip, 22);
+    harmed(&Proxy::flip);
     relay.wait_for("the changed byte is noticed", PATIENCE, |line| line.contains("OBX-2301")).unwrap();
-    harmed(&Proxy::end_stream, 23);
+    harmed(&Proxy::end_stream);
     relay.wait_for("the end is noticed", PATIENCE, |line| line.contains("the server ended the binlog stream")).unwrap();
     writers.finish();
     assert_eq!(relay.exited().unwrap(), None);

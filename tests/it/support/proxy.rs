@@ -124,7 +124,7 @@ impl State {
 
     /// Packets of the server, one by one; an error or a cut ends it.
     fn forward(&self, mut server: &TcpStream, mut client: &TcpStream) -> std::io::Result<()> {
-        // Events since the start of a group; the first group is the one that is read again to compare histories.
+        // Events since the start of a group. No harm is done to the first group, which is read again to compare histories.
         let (mut groups, mut in_group) = (0, 0_i64);
         loop {
             let mut packet = vec![0; 4];
@@ -144,11 +144,12 @@ impl State {
                 return client.write_all(&packet[..packet.len() / 2]);
             }
             self.wait_while_held();
-            if event.is_some() && self.end.swap(false, Ordering::SeqCst) {
+            if groups > 1 && event.is_some() && self.end.swap(false, Ordering::SeqCst) {
                 self.cuts.fetch_add(1, Ordering::SeqCst);
                 return client.write_all(&[5, 0, 0, packet[3], 0xFE, 0, 0, 2, 0]);
             }
-            if event.is_some_and(|kind| ROW_EVENTS.contains(&kind)) && self.flip.swap(false, Ordering::SeqCst) {
+            let rows = groups > 1 && event.is_some_and(|kind| ROW_EVENTS.contains(&kind));
+            if rows && self.flip.swap(false, Ordering::SeqCst) {
                 self.cuts.fetch_add(1, Ordering::SeqCst);
                 let middle = packet.len() / 2;
                 packet[middle] ^= 1;

@@ -11,6 +11,7 @@ mod supervise;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::channel;
@@ -34,6 +35,9 @@ const TRANSACTION_LIMIT: usize = 16;
 /// And in bytes, whatever `batch.max_bytes` is.
 const TRANSACTION_MAX: usize = 1 << 30;
 
+/// Runs in a row that may meet the same damage at the same place before a human has to look.
+const SAME_DAMAGE: u32 = 2;
+
 /// I6: one Kafka transaction that is being committed, and a quarter of the next one to begin it with at once.
 fn in_flight_limit(max_bytes: usize) -> usize {
     max_bytes.saturating_add(max_bytes / 4)
@@ -51,6 +55,8 @@ pub struct Relay {
     status: Arc<Status>,
     /// Warnings of the last preflight: said again only when they change.
     warned: Mutex<Vec<Finding>>,
+    /// Runs in a row that met damage before they had proven the history.
+    damaged_starts: Arc<AtomicU32>,
 }
 
 impl Relay {

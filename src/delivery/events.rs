@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +42,18 @@ pub struct EventLog {
     disturbances: AtomicU64,
     /// Their number when the open transaction began.
     at_begin: AtomicU64,
-    /// Why the first record that was not delivered was not.
-    undelivered: Mutex<Option<KafkaError>>,
+    /// Why a record was not delivered.
+    undelivered: Mutex<Option<Undelivered>>,
+}
+
+/// A record that was not delivered.
+#[derive(Debug)]
+struct Undelivered {
+    code: Code,
+    /// Where it was to go.
+    topic: String,
+    partition: i32,
+    cause: String,
 }
 
 impl EventLog {
@@ -63,10 +73,26 @@ impl EventLog {
     pub(super) fn ensure_delivered(&self) -> Result<()> {
         match &*self.undelivered.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
-            Some(error) => {
-                let code = error.rdkafka_error_code().map_or(Code::DeliveryFailed, delivery_code);
-                Err(Error::new(code, "a record was not delivered").caused_by(error.to_string()))
+            Some(Undelivered { code, topic, partition, cause }) => {
+                let what = format!("a record for {topic}/{partition} was not delivered");
+                Err(Error::new(*code, what).caused_by(cause.as_str()))
             }
+        }
+    }
+
+    /// The reason behind an error of the producer: the broker's refusal of a record, if there was one.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match self.ensure_delivered() {
+            Err(refused) if refused.code() != Code::DeliveryFailed => refused,
+            _ => error,
+        }
+    }
+
+    /// One refused record takes the others of its transaction along, and these may be reported first.
+    fn not_delivered(&self, failure: Undelivered) {
+        let mut known = self.undelivered.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.code == Code::DeliveryFailed) {
+            *known = Some(failure);
         }
     }
 }
@@ -106,9 +132,35 @@ impl ProducerContext<NoCustomPartitioner> for Events {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut first = self.events.undelivered.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert_with(|| error.clone());
+        if let Err((error, message)) = result {
+            self.events.not_delivered(Undelivered {
+                code: error.rdkafka_error_code().map_or(Code::DeliveryFailed, delivery_code),
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                // The broker's own words cannot be had: librdkafka frees them before this call (2.12.1).
+                cause: error.to_string(),
+            });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_that_was_refused_is_named_and_not_the_ones_it_took_along() {
+        let log = EventLog::new(Arc::default());
+        assert!(log.ensure_delivered().is_ok());
+        let lost = |code, topic: &str| {
+            log.not_delivered(Undelivered { code, topic: topic.into(), partition: 0, cause: "because".into() });
+            log.explain(Error::new(Code::DeliveryFailed, "enqueueing a record")).to_string()
+        };
+        assert_eq!(lost(Code::DeliveryFailed, "a"), "OBX-4201: enqueueing a record");
+        let refused = "OBX-3008: a record for b/0 was not delivered";
+        assert_eq!(lost(Code::TimestampInvalid, "b"), refused);
+        assert_eq!(lost(Code::KafkaAcl, "c"), refused);
+        assert_eq!(lost(Code::DeliveryFailed, "d"), refused);
+        assert_eq!(log.ensure_delivered().unwrap_err().to_string(), refused);
     }
 }

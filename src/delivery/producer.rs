@@ -26,7 +26,10 @@ use crate::telemetry::Metrics;
 /// tens of milliseconds at most.
 pub const RETRY_BACKOFF: Duration = Duration::from_millis(1000);
 
-/// `transaction.timeout.ms`: how long a dead relay may hide later records from `read_committed` consumers.
+/// The property that says how long a transaction may stay open.
+const TIMEOUT: &str = "transaction.timeout.ms";
+
+/// Its value unless it is configured: how long a dead relay may hide later records from `read_committed` consumers.
 pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `message.timeout.ms`; librdkafka wants it at or below the transaction's.
@@ -52,6 +55,8 @@ pub struct Producer {
     topics: Vec<TopicHandle<Events>>,
     /// Present in a transactional producer.
     hold: Option<Hold>,
+    /// How long a commit may take.
+    commit_timeout: Duration,
 }
 
 /// How much a transactional producer holds back.
@@ -82,6 +87,7 @@ impl Producer {
         let events = Arc::new(EventLog::new(trouble));
         let client = client_config(config, id);
         let hold = id.map(|_| Hold::of(&client));
+        let commit_timeout = commit_timeout(&client);
         let producer: ThreadedProducer<Events> = client
             .create_with_context(Events::new(metrics, Arc::clone(&events)))
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
@@ -96,7 +102,7 @@ impl Producer {
             native.init_transactions(INIT_STEP).map_err(|e| init_error(&e))?;
         }
         failpoint::hit("init_done")?;
-        Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold })
+        Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold, commit_timeout })
     }
 
     /// Number of topics added so far.
@@ -141,7 +147,7 @@ impl Producer {
         if let Some(hold) = &mut self.hold {
             hold.count(record)?;
         }
-        handle.enqueue(record).map_err(|e| delivery_error("enqueueing a record", &e))
+        handle.enqueue(record).map_err(|e| self.events.explain(delivery_error("enqueueing a record", &e)))
     }
 
     /// From now on records of the open transaction may be sent. The ones before must be acknowledged.
@@ -176,11 +182,11 @@ impl Producer {
         if let Some(hold) = &mut self.hold {
             hold.held = Some((0, 0));
         }
-        let (native, events) = (Arc::clone(&self.native), Arc::clone(&self.events));
+        let (native, events, timeout) = (Arc::clone(&self.native), Arc::clone(&self.events), self.commit_timeout);
         kafka::start(move || {
             failpoint::hit("endtxn_before_send")?;
             let started = Instant::now();
-            let result = native.commit_transaction(TRANSACTION_TIMEOUT);
+            let result = native.commit_transaction(timeout);
             let elapsed = started.elapsed();
             let answer = match &result {
                 Ok(()) => Answer::Ok,
@@ -225,7 +231,7 @@ fn flush(native: &NativeProducer<Events>, events: &EventLog) -> Result<()> {
     flushed.and_then(|()| events.ensure_delivered()).map_err(|error| match native.fatal_error() {
         // A fence fails the records in many ways; what matters is that somebody else may be writing.
         Some(code) if is_fence(code) => Error::new(Code::Fenced, error.message()).caused_by(error.chain()),
-        _ => error,
+        _ => events.explain(error),
     })
 }
 
@@ -247,9 +253,7 @@ fn client_config(config: &Config, id: Option<&str>) -> ClientConfig {
         .set("retry.backoff.ms", RETRY_BACKOFF.as_millis().to_string())
         .set("retry.backoff.max.ms", RETRY_BACKOFF.as_millis().to_string());
     // librdkafka wants linger.ms < message.timeout.ms <= transaction.timeout.ms; the operator may have lowered these.
-    let millis =
-        |client: &ClientConfig, key| client.get(key).and_then(|text| text.parse().ok()).map(Duration::from_millis);
-    let message = millis(&client, "transaction.timeout.ms").map_or(MESSAGE_TIMEOUT, |limit| limit.min(MESSAGE_TIMEOUT));
+    let message = millis(&client, TIMEOUT).map_or(MESSAGE_TIMEOUT, |limit| limit.min(MESSAGE_TIMEOUT));
     own_or(&mut client, "message.timeout.ms", message);
     let Some(id) = id else {
         client.set("linger.ms", LINGER.as_millis().to_string());
@@ -258,15 +262,23 @@ fn client_config(config: &Config, id: Option<&str>) -> ClientConfig {
     let message = millis(&client, "message.timeout.ms").unwrap_or(message);
     client.set("linger.ms", message.saturating_sub(LINGER).as_millis().to_string());
     client.set("transactional.id", id);
-    own_or(&mut client, "transaction.timeout.ms", TRANSACTION_TIMEOUT);
+    own_or(&mut client, TIMEOUT, TRANSACTION_TIMEOUT);
     client
+}
+
+/// No longer than the coordinator keeps a transaction open.
+fn commit_timeout(client: &ClientConfig) -> Duration {
+    millis(client, TIMEOUT).unwrap_or(TRANSACTION_TIMEOUT)
 }
 
 /// How long a Kafka transaction of this relay may stay open; none at least once.
 pub(super) fn transaction_timeout(config: &Config) -> Option<Duration> {
     let id = transactional_ids(config).into_iter().next()?;
-    let client = client_config(config, Some(&id));
-    client.get("transaction.timeout.ms").and_then(|text| text.parse().ok()).map(Duration::from_millis)
+    millis(&client_config(config, Some(&id)), TIMEOUT)
+}
+
+fn millis(client: &ClientConfig, key: &str) -> Option<Duration> {
+    client.get(key)?.parse().ok().map(Duration::from_millis)
 }
 
 pub(super) fn is_fence(code: RDKafkaErrorCode) -> bool {
@@ -299,3 +311,6 @@ pub fn transactional_ids(config: &Config) -> Vec<String> {
         DeliveryMode::AtLeastOnce => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

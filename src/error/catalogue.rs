@@ -171,11 +171,11 @@ catalogue! {
         fix "Raise `max.message.bytes` of the topic to at least the size shown, then start again: nothing was lost.";
     TimestampInvalid = 3008, Halt, DATA, "a row's timestamp cannot be used",
         why "Kafka refuses negative record timestamps, and by default those more than an hour ahead.",
-        fix "Correct the value, or drop `timestamp` from `[outbox.NAME]` to use the commit's time.";
+        fix "Correct the value, or drop `timestamp` from `[outbox.NAME]` to use the commit's time. If the time is right, raise `message.timestamp.after.max.ms` of the topic.";
 
     RecordRefused = 3009, Halt, DATA, "Kafka refuses a record",
-        why "The topic does not take records of this form, e.g. one without a key on a compacted topic; leaving it out would lose a committed row.",
-        fix "Change the topic's `cleanup.policy`, or write rows that fit, then start again: nothing was lost.";
+        why "The topic does not take records of this form, e.g. one without a key on a compacted topic, or with a time too far from now; leaving it out would lose a committed row.",
+        fix "Change the topic's `cleanup.policy` or `message.timestamp.after.max.ms`, or write rows that fit, then start again: nothing was lost.";
     ValueUnshown = 3010, Halt, DATA, "a value has no form in which it could be published",
         why "It is a day that the calendar lacks, or a text with a code that its character set has no character for; any form of it would be a guess.",
         fix "Look at the table of forms in docs/values.md, and correct what the application writes.";

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mysql_async::binlog::EventType;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::source::Source;
-use super::{Relay, TRANSACTION_LIMIT, TRANSACTION_MAX};
+use super::{Relay, SAME_DAMAGE, TRANSACTION_LIMIT, TRANSACTION_MAX};
 use crate::batch::{Batch, Batcher};
 use crate::binlog::event::BinlogEvent;
 use crate::binlog::history::{Rewind, Rewound};
@@ -42,6 +43,7 @@ pub(super) struct Reader {
     events: EventStream,
     interpreter: Interpreter,
     rewind: Option<Rewind>,
+    damaged_starts: Arc<AtomicU32>,
     transactions: Transactions,
     tables: Tables,
     mapper: Mapper,
@@ -85,6 +87,7 @@ impl Reader {
             events: source.events,
             interpreter: source.interpreter,
             rewind: source.rewind,
+            damaged_starts: Arc::clone(&relay.damaged_starts),
             transactions: Transactions::new(Arc::clone(&outboxes), limit, from.xa_pending.clone()),
             tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
@@ -100,13 +103,17 @@ impl Reader {
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
     pub(super) async fn run(mut self, mut sender: Sender<Batch>) -> Result<()> {
-        let result = self.read(&mut sender).await.map_err(|error| match &self.rewind {
-            Some(rewind) => rewind.explain(error),
-            None => error,
-        });
+        let result = self.read(&mut sender).await.map_err(|error| self.explain(error));
         self.status.source_disconnected();
         self.hand_on(&mut sender).await?;
         result
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let Some(rewind) = &self.rewind else { return error };
+        let damaged = error.code() == Code::EventCorrupt;
+        let before = if damaged { self.damaged_starts.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        rewind.explain(error, before >= SAME_DAMAGE)
     }
 
     async fn read(&mut self, sender: &mut Sender<Batch>) -> Result<()> {
@@ -163,6 +170,7 @@ impl Reader {
             if verified {
                 tracing::info!(position = %self.interpreter.position(), "the source's history is the one of the checkpoint");
                 self.rewind = None;
+                self.damaged_starts.store(0, Ordering::Relaxed);
                 self.status.streaming();
             }
             if !held {

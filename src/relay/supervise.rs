@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, run_once};
+use super::{Relay, SAME_DAMAGE, run_once};
 use crate::admin;
 use crate::backoff::Backoff;
 use crate::checkpoint::Owner;
@@ -20,9 +20,6 @@ use crate::telemetry::{Metrics, Status};
 
 /// Back-off between runs that made no progress.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-
-/// Runs in a row that may meet the same damage at the same place before a human has to look.
-const SAME_DAMAGE: u32 = 2;
 
 /// Meetings with another reader of our server id before a human has to look, and the time in which they count: one comes
 /// from a connection that the server has not missed yet, or with a successor.
@@ -75,7 +72,15 @@ pub async fn supervise(config: Config, first_start: bool, shutdown: Shutdown) ->
             Some(tokio::spawn(admin::serve(listener, Arc::clone(&status), Arc::clone(&metrics), stop_admin.clone())))
         }
     };
-    let relay = Relay { owner: owner(), config, first_start, metrics, status, warned: Mutex::default() };
+    let relay = Relay {
+        owner: owner(),
+        config,
+        first_start,
+        metrics,
+        status,
+        warned: Mutex::default(),
+        damaged_starts: Arc::default(),
+    };
     let result = keep_running(&relay, &shutdown).await;
     relay.status.stopping();
     stop_admin.cancel();

@@ -1,8 +1,9 @@
 //! Before it goes on, the relay proves that the log is the one that its checkpoint belongs to; otherwise it refuses, and
 //! publishes nothing.
 
-use crate::support::Outbox;
 use crate::support::ending::{end, stopped};
+use crate::support::proxy::Proxy;
+use crate::support::{Outbox, PATIENCE};
 use testbed::{Mysql, MysqlOptions, shared};
 
 const RESET: &str = "RESET BINARY LOGS AND GTIDS";
@@ -44,7 +45,7 @@ fn goes_on_behind_its_checkpoint(name: &str, mysql: &Mysql) {
     mysql.sql("FLUSH BINARY LOGS").unwrap();
     insert_all(&outbox, &["d"], "{}");
     let mut relay = outbox.stream();
-    relay.wait_for_line("the source's history is the one of the checkpoint", crate::support::PATIENCE).unwrap();
+    relay.wait_for_line("the source's history is the one of the checkpoint", PATIENCE).unwrap();
     outbox.wait_delivered(2);
     end(relay);
     assert_eq!(outbox.sorted_ids(), ["a", "b", "c", "d"]);
@@ -118,4 +119,31 @@ fn with_file_positions_a_changed_history_is_refused_and_the_same_one_is_not() {
 #[test]
 fn with_gtids_on_trial_the_same_history_is_not_refused() {
     goes_on_behind_its_checkpoint("permissive_same", &server("ON_PERMISSIVE"));
+}
+
+/// Without GTIDs nothing tells damage on the way from another log, but that the next try meets it again.
+#[test]
+fn with_file_positions_a_byte_changed_on_the_way_is_no_other_history() {
+    let mysql = server("OFF");
+    let proxy = Proxy::start(mysql.port());
+    let mut outbox = delivered("file_damaged", &mysql);
+    outbox.source = proxy.port;
+    // So that the part which is read again has rows behind its first group, which the proxy spares.
+    let prepare = |id: &str| {
+        let insert = format!("INSERT INTO outbox VALUES ('{id}', 'Order', '1', 'x', '{{}}')");
+        format!("XA START '{id}'; {insert}; XA END '{id}'; XA PREPARE '{id}'")
+    };
+    let relay = outbox.stream();
+    mysql.sql(&format!("USE file_damaged; {}; {}", prepare("x"), prepare("y"))).unwrap();
+    outbox.insert("d", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(relay);
+    proxy.flip();
+    let mut relay = outbox.stream();
+    relay.wait_for_line("OBX-2301", PATIENCE).unwrap();
+    mysql.sql("XA COMMIT 'x'; XA COMMIT 'y'").unwrap();
+    outbox.wait_delivered(2);
+    end(relay);
+    assert_eq!(outbox.sorted_ids(), ["a", "b", "d", "x", "y"]);
+    assert_eq!(proxy.cuts(), 1);
 }

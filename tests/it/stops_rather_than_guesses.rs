@@ -100,6 +100,37 @@ fn an_illegal_topic_name_stops_it_until_the_template_needs_it_no_more() {
     goes_on(&outbox, &["--set", "outbox.main.topic=stops_topic.all"], &["a", "m", "z"]);
 }
 
+/// Kafka refuses record timestamps that lie too far ahead by its own clock: one of a batch, then several.
+#[test]
+fn a_timestamp_that_kafka_refuses_stops_it() {
+    let mut outbox = outbox("stops_future");
+    outbox.mysql.sql("ALTER TABLE stops_future.outbox ADD COLUMN ts DATETIME(3)").unwrap();
+    outbox.extra = "outbox.main.timestamp = \"ts\"".into();
+    let insert =
+        |id: &str, time: &str| format!("INSERT INTO outbox VALUES ('{id}', 'Order', '1', 'x', '{{}}', {time})");
+    let far = |id: &str| insert(id, "'9999-12-31 23:59:59.999'");
+    let sql =
+        |statements: &[String]| outbox.mysql.sql(&format!("USE stops_future; {}", statements.join("; "))).unwrap();
+    let words = ["a record for stops_future.Order/"];
+    let refused = |relay, code| stopped(relay).because(code, 65, &words, "message.timestamp.after.max.ms");
+    let relay = outbox.stream();
+    sql(&[insert("a", "NULL")]);
+    outbox.wait_delivered(1);
+    sql(&["BEGIN".into(), insert("b", "NULL"), far("c"), "COMMIT".into()]);
+    refused(relay, "OBX-3008");
+    sql(&[far("d")]);
+    // Kafka tells which records of a batch it refuses, but not each one's reason.
+    refused(outbox.start(), "OBX-3009");
+    assert_eq!(outbox.sorted_ids(), ["a"]);
+    // It is for the operator to say that such times are right.
+    let limit = ("message.timestamp.after.max.ms", "9223372036854775807");
+    outbox.kafka.alter_configs(&outbox.topic("Order"), &[limit]).unwrap();
+    let relay = outbox.stream();
+    outbox.wait_delivered(3);
+    end(relay);
+    assert_eq!(outbox.sorted_ids(), ["a", "b", "c", "d"]);
+}
+
 #[test]
 fn a_missing_column_stops_it_until_the_configuration_names_another() {
     let outbox = outbox("stops_column");

@@ -56,9 +56,14 @@ impl Rewind {
     }
 
     /// Judges an error met before the comparison was done. A file position that is no event's start any more reads as
-    /// damage; in GTID mode every dump begins at an event.
-    pub fn explain(&self, error: Error) -> Error {
-        let unreadable = matches!(error.code(), Code::EventCorrupt | Code::EventUndecodable | Code::EventUnsupported);
+    /// damage; in GTID mode every dump begins at an event. But a wrong checksum may as well be damage on the way, so
+    /// only if it is `met_again` it means another log.
+    pub fn explain(&self, error: Error, met_again: bool) -> Error {
+        let unreadable = match error.code() {
+            Code::EventCorrupt => met_again,
+            Code::EventUndecodable | Code::EventUnsupported => true,
+            _ => false,
+        };
         if self.expected.gtid.is_none() && unreadable {
             return self.changed("what is no event").caused_by(error.chain());
         }

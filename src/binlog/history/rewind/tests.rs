@@ -84,3 +84,14 @@ fn by_position_a_prepared_group_may_stand_in_an_earlier_file() {
         BinlogEvent::Terminator(Terminator { end: GroupEnd::Commit, fingerprint: expected, emptied: Vec::new() });
     assert_eq!(rewind.check(&last).unwrap(), VERIFIED);
 }
+
+#[test]
+fn damage_is_another_history_only_by_position_and_if_it_is_met_again() {
+    let code = |rewind: &Rewind, code, met_again| rewind.explain(Error::new(code, "x"), met_again).code();
+    let by_file = by_file(9, &[]);
+    assert_eq!(code(&by_file, Code::EventCorrupt, false), Code::EventCorrupt);
+    assert_eq!(code(&by_file, Code::EventCorrupt, true), Code::HistoryChanged);
+    assert_eq!(code(&by_file, Code::EventUndecodable, false), Code::HistoryChanged);
+    assert_eq!(code(&by_file, Code::SourceLost, true), Code::SourceLost);
+    assert_eq!(code(&rewind(fingerprint(9)), Code::EventCorrupt, true), Code::EventCorrupt);
+}

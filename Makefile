@@ -19,7 +19,7 @@ BENCH_ARGS ?=
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
 # What make test-crash runs: these files of tests/it.
-PROOFS := decides_unknown_outcomes resumes_exactly_once survives_stray_commits
+PROOFS := decides_unknown_outcomes leaves_its_successor_alone resumes_exactly_once survives_stray_commits
 # make soak-crash N=…: crash injections.
 N ?= 10000
 
@@ -43,7 +43,7 @@ test: setup ## build and run every test, on real servers
 .PHONY: test-crash
 test-crash: setup ## the proofs in full: every fault, many times (under an hour)
 	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
-	    --test-threads=$(TEST_THREADS) $(PROOFS)
+	    --include-ignored --test-threads=$(TEST_THREADS) $(PROOFS)
 	@cargo test --test it holds_no_failpoint
 
 .PHONY: soak-crash

@@ -5,7 +5,7 @@
 //! takes as many batches as are waiting, within `[batch]`. So batching needs no timer: under load groups grow by
 //! themselves while the previous Kafka transaction commits ("natural group commit").
 
-use crate::checkpoint::CheckpointDelta;
+use crate::checkpoint::{Checkpoint, CheckpointDelta};
 use crate::outbox::SourceTransaction;
 use crate::position::{GtidState, MixedGtids};
 use crate::record::Records;
@@ -29,12 +29,39 @@ pub struct Batcher {
     from: u64,
     records: Records,
     delta: Option<CheckpointDelta>,
+    /// Whether a sign of life is wanted where nothing happens.
+    beats: bool,
+    /// The step that stays behind the last closed batch.
+    rest: Option<CheckpointDelta>,
 }
 
 impl Batcher {
     /// `groups`: event groups processed so far (I2).
     pub fn new(groups: u64) -> Self {
-        Self { from: groups, records: Records::default(), delta: None }
+        Self { from: groups, records: Records::default(), delta: None, beats: false, rest: None }
+    }
+
+    /// From now on [`Batcher::beat`] gives a step; the first one stays at `checkpoint`. Not behind one that has seen no
+    /// group: there is nothing to stay at.
+    pub fn rest_at(&mut self, checkpoint: &Checkpoint) {
+        self.beats = true;
+        self.rest = checkpoint.terminator.as_ref().map(|terminator| CheckpointDelta {
+            from: self.from,
+            to: self.from,
+            gtids: None,
+            end: checkpoint.position.clone(),
+            terminator: terminator.clone(),
+            xa: Vec::new(),
+            committed_at_us: checkpoint.committed_at_us,
+            records: 0,
+        });
+    }
+
+    /// Unless a group waits, the next batch is a step over nothing: a sign of life in the checkpoint topic.
+    pub fn beat(&mut self) {
+        if self.delta.is_none() {
+            self.delta.clone_from(&self.rest);
+        }
     }
 
     /// Where the records of the next source transaction are appended.
@@ -88,6 +115,13 @@ impl Batcher {
     pub fn close(&mut self) -> Option<Batch> {
         let delta = self.delta.take()?;
         self.from = delta.to;
+        self.rest = self.beats.then(|| CheckpointDelta {
+            from: delta.to,
+            gtids: None,
+            xa: Vec::new(),
+            records: 0,
+            ..delta.clone()
+        });
         Some(Batch { records: std::mem::take(&mut self.records), delta })
     }
 }

@@ -14,7 +14,7 @@ pub mod codec;
 pub mod store;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ impl Fence {
     }
 }
 
+/// How many replaced places a checkpoint names.
+const REPLACED: usize = 8;
+
 /// Who wrote a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -48,6 +51,9 @@ pub struct Owner {
     pub incarnation: u64,
     /// When the process started, seconds since the epoch.
     pub started_at: u64,
+    /// Where it runs: the same for the process that its supervisor starts in its place. Empty if that does not matter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
 }
 
 impl std::fmt::Display for Owner {
@@ -85,6 +91,8 @@ pub struct Checkpoint {
     pub owner: Owner,
     /// The owner before this one, if it was another process.
     pub taken_over_from: Option<Owner>,
+    /// Places whose instances were replaced by one at another place, the latest last. The owner's is not among them.
+    pub replaced: Vec<String>,
     /// Counts the checkpoints of this relay, from 1.
     pub sequence: u64,
     /// CRC32 of the encoded checkpoint before this one; 0 for the first.
@@ -197,12 +205,23 @@ impl Checkpoint {
         let mut next = self.clone();
         next.sequence = id.sequence + 1;
         next.previous = id.crc32;
-        if next.owner.instance != owner.instance {
-            next.taken_over_from = Some(std::mem::replace(&mut next.owner, owner));
-        } else {
+        if next.owner.instance == owner.instance {
             next.owner = owner;
+            return next;
         }
+        let former = std::mem::replace(&mut next.owner, owner);
+        next.replaced.retain(|place| *place != next.owner.place && *place != former.place);
+        if former.place != next.owner.place && !former.place.is_empty() {
+            next.replaced.push(former.place.clone());
+            next.replaced.drain(..next.replaced.len().saturating_sub(REPLACED));
+        }
+        next.taken_over_from = Some(former);
         next
+    }
+
+    /// Whether the instance at this place was replaced by one elsewhere and has not taken over since.
+    pub fn has_replaced(&self, place: &str) -> bool {
+        self.replaced.iter().any(|replaced| replaced == place)
     }
 
     /// What history needs to know of it.

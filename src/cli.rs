@@ -69,6 +69,9 @@ struct RunArguments {
     /// Begin at source.start although the output topics hold records of this source: rows may be skipped or repeated
     #[arg(long)]
     first_start: bool,
+    /// Take over although an instance that replaced the one at this place still works
+    #[arg(long)]
+    take_over: bool,
     /// Override log.level
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,

@@ -64,6 +64,8 @@ pub struct Memory {
     pub in_doubt: Option<InDoubt>,
     /// This process has written a checkpoint: another owner's, if one appears, is a successor's.
     pub owned: bool,
+    /// Who wrote the checkpoint that this process found, while it has written none itself.
+    pub predecessor: Option<String>,
     /// The last run ended with a fence by an unknown producer.
     pub fenced: bool,
     /// Another process is known to have taken over: this one is done.

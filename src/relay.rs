@@ -43,14 +43,22 @@ fn in_flight_limit(max_bytes: usize) -> usize {
     max_bytes.saturating_add(max_bytes / 4)
 }
 
+/// What an operator asked for at the command line, for this process alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Orders {
+    /// Start over although the output topics hold records of this source.
+    pub first_start: bool,
+    /// Take over although an instance that replaced the one at this place still works.
+    pub take_over: bool,
+}
+
 /// What all runs of a process share.
 #[derive(Debug)]
 pub struct Relay {
     config: Config,
     /// This process.
     owner: Owner,
-    /// Start over although the output topics hold records of this source.
-    first_start: bool,
+    orders: Orders,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
     /// Warnings of the last preflight: said again only when they change.

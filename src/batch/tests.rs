@@ -32,3 +32,22 @@ fn a_batch_carries_the_step_over_exactly_its_groups() {
     assert!(second.gtids.unwrap().to_string().ends_with(":3"));
     assert!(!batcher.has_records() && !batcher.is_full());
 }
+
+#[test]
+fn a_beat_stays_where_the_last_batch_ended() {
+    let mut batcher = Batcher::new(10);
+    batcher.beat();
+    assert!(batcher.close().is_none(), "nobody asked for beats");
+    batcher.rest_at(&Checkpoint { terminator: Some(fingerprint(1)), ..crate::checkpoint::tests::checkpoint() });
+    let beat = |batcher: &mut Batcher| {
+        batcher.beat();
+        batcher.close().unwrap().delta
+    };
+    let first = beat(&mut batcher);
+    assert_eq!((first.from, first.to, first.records, first.gtids), (10, 10, 0, None));
+    assert_eq!(first.terminator, fingerprint(1));
+    batcher.add(&transaction(2)).unwrap();
+    assert_eq!(beat(&mut batcher).to, 11, "a group is sign enough");
+    let last = beat(&mut batcher);
+    assert_eq!((last.from, last.to, last.end, last.terminator), (11, 11, at(300), fingerprint(2)));
+}

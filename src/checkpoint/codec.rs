@@ -21,6 +21,9 @@ struct Stored {
     owner: Owner,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     taken_over_from: Option<Owner>,
+    /// Readers of any format may drop it: it only keeps two supervisors from restarting against each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<String>,
     sequence: u64,
     previous: u32,
     cluster_id: String,
@@ -54,6 +57,7 @@ pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, CheckpointId)> {
         relay: checkpoint.relay.clone(),
         owner: checkpoint.owner.clone(),
         taken_over_from: checkpoint.taken_over_from.clone(),
+        replaced: checkpoint.replaced.clone(),
         sequence: checkpoint.sequence,
         previous: checkpoint.previous,
         cluster_id: checkpoint.cluster_id.clone(),
@@ -100,6 +104,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Checkpoint, CheckpointId)> {
         relay: stored.relay,
         owner: stored.owner,
         taken_over_from: stored.taken_over_from,
+        replaced: stored.replaced,
         sequence: stored.sequence,
         previous: stored.previous,
         cluster_id: stored.cluster_id,

@@ -3,7 +3,18 @@ use crate::binlog::testing::{prepared, xid};
 use crate::position::{Flavour, Gtid};
 
 fn owner(instance: &str) -> Owner {
-    Owner { instance: instance.into(), host: "db-relay-1".into(), pid: 4711, incarnation: 2, started_at: 1_700_000_000 }
+    owner_at("", instance)
+}
+
+fn owner_at(place: &str, instance: &str) -> Owner {
+    Owner {
+        instance: instance.into(),
+        host: "db-relay-1".into(),
+        pid: 4711,
+        incarnation: 2,
+        started_at: 1_700_000_000,
+        place: place.into(),
+    }
 }
 
 pub(super) fn gtid(text: &str) -> Gtid {
@@ -25,11 +36,12 @@ pub(super) fn fingerprint(start: u64, gtid_text: &str) -> Fingerprint {
     }
 }
 
-pub(super) fn checkpoint() -> Checkpoint {
+pub(crate) fn checkpoint() -> Checkpoint {
     Checkpoint {
         relay: "orders".into(),
         owner: owner("7d7f4b36-9d5c-4c53-9d4e-0e6a3f1f0001"),
         taken_over_from: Some(owner("7d7f4b36-9d5c-4c53-9d4e-0e6a3f1f0000")),
+        replaced: Vec::new(),
         sequence: 41,
         previous: 3_405_691_582,
         cluster_id: "5L6g3nShT-eMCtK--X86sw".into(),
@@ -188,4 +200,23 @@ fn a_mariadb_checkpoint_keeps_positions_of_domains() {
     let id = CheckpointId { sequence: 41, crc32: 7 };
     assert_eq!(mariadb.advance(&id, &step).unwrap().executed.unwrap().to_string(), "0-1-5,7-1-1,9-1-1");
     assert!(mariadb.advance(&id, &delta(12, 14, "37c4df8a-e6bc-11f1-b392-02fc00000001:1")).is_err());
+}
+
+#[test]
+fn a_checkpoint_names_the_places_that_were_replaced_and_forgets_one_that_takes_over() {
+    let id = CheckpointId { sequence: 41, crc32: 7 };
+    let over = |before: &Checkpoint, place: &str, instance: &str| before.taken_over(&id, owner_at(place, instance));
+    let on_a = over(&checkpoint(), "a", "1");
+    assert!(on_a.replaced.is_empty(), "an older version names no place");
+    let restarted = over(&on_a, "a", "2");
+    assert!(restarted.replaced.is_empty(), "a restart replaces nobody");
+    let on_b = over(&restarted, "b", "3");
+    assert!(on_b.has_replaced("a") && !on_b.has_replaced("b"));
+    let (bytes, _) = codec::encode(&on_b).unwrap();
+    assert_eq!(codec::decode(&bytes).unwrap().0, on_b);
+    let on_c = over(&over(&on_b, "b", "4"), "c", "5");
+    assert_eq!(on_c.replaced, ["a", "b"]);
+    assert_eq!(over(&on_c, "a", "6").replaced, ["b", "c"]);
+    let many = (0..20).fold(on_c, |before, place| over(&before, &place.to_string(), &format!("instance {place}")));
+    assert_eq!((many.replaced.len(), many.replaced.last().unwrap().as_str()), (REPLACED, "18"));
 }

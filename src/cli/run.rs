@@ -3,6 +3,7 @@
 use super::{RunArguments, show_mistakes};
 use outboxd::config::{self, Loaded};
 use outboxd::error::{Code, Error, Result, exit};
+use outboxd::relay::Orders;
 use outboxd::shutdown::Shutdown;
 use outboxd::{relay, telemetry};
 
@@ -21,7 +22,8 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
         eprintln!("{}", error.report());
         return error.exit_code();
     }
-    match relay(loaded, arguments.first_start) {
+    let orders = Orders { first_start: arguments.first_start, take_over: arguments.take_over };
+    match relay(loaded, orders) {
         Ok(()) => exit::OK,
         Err(error) => {
             tracing::error!(code = %error.code(), error = error.chain(), why = error.code().why(), fix = error.fix(), "stopped");
@@ -30,7 +32,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
     }
 }
 
-fn relay(loaded: Loaded, first_start: bool) -> Result<()> {
+fn relay(loaded: Loaded, orders: Orders) -> Result<()> {
     let Loaded { config, warnings } = loaded;
     for warning in &warnings {
         tracing::warn!(place = %warning.place(), "{}", warning.message());
@@ -39,7 +41,7 @@ fn relay(loaded: Loaded, first_start: bool) -> Result<()> {
     let runtime = runtime.map_err(|error| Error::new(Code::Internal, "the runtime cannot start").caused_by(error))?;
     let result = runtime.block_on(async {
         let (shutdown, _signals) = Shutdown::on_signals(config.shutdown_timeout)?;
-        relay::supervise(config, first_start, shutdown).await
+        relay::supervise(config, orders, shutdown).await
     });
     // A blocking call into librdkafka may still wait for a broker; nothing depends on it any more.
     runtime.shutdown_background();

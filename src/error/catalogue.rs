@@ -234,6 +234,10 @@ catalogue! {
         why "`transaction.timeout.ms` is above the brokers' `transaction.max.timeout.ms`.",
         fix "Lower `transaction.timeout.ms` under `[kafka.librdkafka]`, or raise the brokers' limit.";
 
+    Replaced = 4205, Halt, FENCED, "the instance that replaced this one still works",
+        why "It took over from the instance at this place. Taking over from it in turn would end it, and its supervisor would start it again: a ping-pong without end.",
+        fix "Run one instance for each `name`, or set `ha.standby = true` for all of them. To move the relay back here: `outboxd run --take-over`, once.";
+
     // 43xx checkpoint
     CheckpointTopic = 4301, Halt, CONFIG, "the checkpoint topic is not set up safely",
         why "A checkpoint that Kafka may delete is a relay that starts from nowhere.",

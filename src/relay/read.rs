@@ -33,7 +33,7 @@ use crate::telemetry::status::time_of;
 use crate::telemetry::{Metrics, Status};
 
 /// While only other tables change, the checkpoint moves at least this often, ahead of purging.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(1);
@@ -92,13 +92,22 @@ impl Reader {
             tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
             mapper: Mapper::new(outboxes)?,
-            batcher: Batcher::new(from.counters.groups),
+            batcher: Self::batcher(from),
             catalog,
             metrics: Arc::clone(&relay.metrics),
             status: Arc::clone(&relay.status),
             progress_due: Instant::now() + PROGRESS_INTERVAL,
             drain,
         })
+    }
+
+    /// An instance that was replaced, and that its supervisor starts again, looks whether the checkpoint topic moves.
+    fn batcher(from: &Checkpoint) -> Batcher {
+        let mut batcher = Batcher::new(from.counters.groups);
+        if !from.replaced.is_empty() {
+            batcher.rest_at(from);
+        }
+        batcher
     }
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
@@ -148,6 +157,7 @@ impl Reader {
             }
             if self.batcher.has_records() || Instant::now() >= self.progress_due {
                 self.status.reading(self.interpreter.position().clone());
+                self.batcher.beat();
                 if !self.hand_on(sender).await? {
                     return Ok(());
                 }

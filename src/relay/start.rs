@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Relay;
+use super::read::PROGRESS_INTERVAL;
 use super::source::{self, Reached, Source};
 use crate::binlog::connect;
 use crate::binlog::history::{self, DumpFrom, Processed};
@@ -25,19 +26,30 @@ use crate::telemetry::status::SinkFacts;
 /// How long a fenced process waits for its successor's first checkpoint, which follows the fence within moments.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a newcomer waits that is fenced before its own first checkpoint. If it was by the instance that it is about to
+/// replace, which renewed its producer at that moment, that one waits longer.
+const RIVAL_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a successor may be silent before it counts as gone: it writes a checkpoint every [`PROGRESS_INTERVAL`] at least.
+const SUCCESSOR_SILENCE: Duration = PROGRESS_INTERVAL.saturating_mul(3);
+
+/// How often a look is taken meanwhile.
+const SUCCESSOR_LOOK: Duration = Duration::from_millis(200);
+
 /// Before a process fences again, it looks whether another one has taken over since: fencing the successor in turn would
 /// be a ping-pong without end.
 pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &mut Memory) -> Result<()> {
-    if !memory.owned {
-        return Ok(());
-    }
     let fenced = std::mem::take(&mut memory.fenced);
-    let deadline = tokio::time::Instant::now() + SUCCESSOR_WAIT;
+    if !memory.owned && !fenced {
+        return ensure_not_replaced(relay, store).await;
+    }
+    let deadline = tokio::time::Instant::now() + if memory.owned { SUCCESSOR_WAIT } else { RIVAL_WAIT };
     let mut retry = tokio::time::interval(Duration::from_millis(200));
     loop {
         retry.tick().await;
         if let Some((checkpoint, _)) = store.peek().await?
             && checkpoint.owner.instance != relay.owner.instance
+            && (memory.owned || memory.predecessor.as_ref() != Some(&checkpoint.owner.instance))
         {
             return Err(superseded(relay, memory, &checkpoint));
         }
@@ -46,6 +58,33 @@ pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &m
         }
         relay.status.tick();
     }
+}
+
+/// A process that was replaced and is started again by its supervisor is not the newest one: taking over would end its
+/// successor, which would be started again in turn, without end. It may take over when the successor is silent, though.
+async fn ensure_not_replaced(relay: &Relay, store: &Store) -> Result<()> {
+    let place = &relay.owner.place;
+    let replaced = |newest: &Checkpoint| newest.has_replaced(place) && !relay.orders.take_over;
+    let Some((seen, _)) = store.peek().await?.filter(|(newest, _)| replaced(newest)) else { return Ok(()) };
+    tracing::info!(
+        successor = %seen.owner, at_most = ?SUCCESSOR_SILENCE,
+        "an instance elsewhere replaced the one that ran here; waiting to see whether it still works"
+    );
+    let deadline = tokio::time::Instant::now() + SUCCESSOR_SILENCE;
+    let mut retry = tokio::time::interval(SUCCESSOR_LOOK);
+    while tokio::time::Instant::now() < deadline {
+        retry.tick().await;
+        match store.peek().await? {
+            Some((newest, _)) if !replaced(&newest) => return Ok(()),
+            Some((newest, _)) if newest.sequence > seen.sequence => {
+                let what = format!("{} replaced the instance at \"{place}\" and still works", newest.owner);
+                return Err(Error::new(Code::Replaced, what));
+            }
+            _ => relay.status.tick(),
+        }
+    }
+    tracing::warn!(successor = %seen.owner, "the successor is silent; taking over from it");
+    Ok(())
 }
 
 fn superseded(relay: &Relay, memory: &mut Memory, newest: &Checkpoint) -> Error {
@@ -60,7 +99,9 @@ pub(super) fn ensure_still_ours(
     memory: &mut Memory,
     found: Option<&(Checkpoint, CheckpointId)>,
 ) -> Result<()> {
-    if memory.owned {
+    if !memory.owned {
+        memory.predecessor = found.map(|(checkpoint, _)| checkpoint.owner.instance.clone());
+    } else {
         match found {
             // We have fenced it, but it goes on: a fenced owner looks who writes, and finds that it is still itself.
             Some((newest, _)) if newest.owner.instance != relay.owner.instance => {
@@ -219,7 +260,7 @@ impl Beginning<'_> {
     /// No checkpoint: an explicit first start, unless the output topics say that there was one before.
     async fn first_checkpoint(&self, server: &Server, memory: &Memory) -> Result<Checkpoint> {
         let config = &self.relay.config;
-        if !self.relay.first_start {
+        if !self.relay.orders.first_start {
             published::ensure_none(config, server, Arc::clone(&self.relay.metrics)).await?;
         }
         let (position, executed) = history::first_start(&config.source.start, server)?;
@@ -231,6 +272,7 @@ impl Beginning<'_> {
             relay: config.name.clone(),
             owner: self.relay.owner_of(memory),
             taken_over_from: None,
+            replaced: Vec::new(),
             sequence: 1,
             previous: 0,
             cluster_id: self.store.cluster_id().to_owned(),

@@ -1,12 +1,13 @@
 //! Runs, classifies what ended a run, backs off, runs again, or ends the process.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, SAME_DAMAGE, run_once};
+use super::{Orders, Relay, SAME_DAMAGE, run_once};
 use crate::admin;
 use crate::backoff::Backoff;
 use crate::checkpoint::Owner;
@@ -60,7 +61,7 @@ impl Patience {
 ///
 /// # Errors
 /// The error that ends the process; its exit code is the process's.
-pub async fn supervise(config: Config, first_start: bool, shutdown: Shutdown) -> Result<()> {
+pub async fn supervise(config: Config, orders: Orders, shutdown: Shutdown) -> Result<()> {
     let tables: Vec<String> = config.outboxes.iter().map(|o| format!("{}.{}", o.database, o.table)).collect();
     let metrics = Arc::new(Metrics::new(&config.name, &BuildInfo::current(), tables.iter().map(String::as_str)));
     let status = Arc::new(Status::new(config.name.clone()));
@@ -73,9 +74,9 @@ pub async fn supervise(config: Config, first_start: bool, shutdown: Shutdown) ->
         }
     };
     let relay = Relay {
-        owner: owner(),
+        owner: owner(&config),
         config,
-        first_start,
+        orders,
         metrics,
         status,
         warned: Mutex::default(),
@@ -137,7 +138,7 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, patient: bool) -> Op
     match error.disposition() {
         // Kafka does not say who fenced us, and it may have been the coordinator, which fences a transaction that it
         // times out (KIP-588 is missing in librdkafka): the next run looks who writes before it fences in turn.
-        Disposition::Fenced if memory.owned && !memory.superseded => memory.fenced = true,
+        Disposition::Fenced if !memory.superseded => memory.fenced = true,
         Disposition::Restart if patient => {}
         Disposition::Restart | Disposition::Fenced | Disposition::Halt | Disposition::Bug => {
             if error.disposition() == Disposition::Fenced {
@@ -153,12 +154,19 @@ fn decide(relay: &Relay, memory: &mut Memory, error: Error, patient: bool) -> Op
     None
 }
 
-fn owner() -> Owner {
+/// Two instances on one host cannot serve HTTP at the same address, and a supervisor starts one again with the address that
+/// it had.
+fn place(host: &str, listen: Option<SocketAddr>) -> String {
+    listen.map_or_else(|| host.to_owned(), |listen| format!("{host} {listen}"))
+}
+
+fn owner(config: &Config) -> Owner {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "unknown".into());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Owner {
         instance: uuid::Uuid::new_v4().to_string(),
         host: host.trim().to_owned(),
+        place: place(host.trim(), config.http.listen),
         pid: std::process::id(),
         incarnation: 0,
         started_at,

@@ -28,31 +28,62 @@ fn take_over(name: &str, frozen: bool) {
         instances[number].extra = instances[0].extra.clone();
     }
     let writers = Workload::start(&mysql, name, workload::seed());
-    let deliver = |instance: &Instance| {
-        wait::until(PATIENCE, "the instance delivers", || {
-            writers.grant();
-            instance.delivered() > 50
-        })
-        .unwrap();
-    };
     let mut older = instances[0].start();
-    deliver(&instances[0]);
+    wait_more(&instances[0], &writers);
     for newer in &instances[1..] {
         if frozen {
             older.pause().unwrap();
         }
         let successor = newer.start();
         if frozen {
-            deliver(newer);
+            wait_more(newer, &writers);
             older.resume().unwrap();
         }
         wait_fenced(&mut older, &successor, &writers);
-        deliver(newer);
+        wait_more(newer, &writers);
         older = successor;
     }
     writers.finish();
     assert_eq!(older.exited().unwrap(), None);
     verdict::assert_exactly_once(&mysql, kafka, &instances[2]);
+}
+
+/// It has fenced the running instance and is replaced itself before it has written anything.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_newcomer_that_is_replaced_before_its_first_checkpoint_names_its_successor() {
+    let kafka = &shared().unwrap().kafka;
+    let mysql = Mysql::start(MysqlOptions::default()).unwrap();
+    let name = "fence_newcomer";
+    let mut instances = [0; 3].map(|_| Instance::new(name, mysql.port(), &kafka.bootstrap()));
+    workload::prepare(&mysql, &mut instances[0]);
+    for number in 1..instances.len() {
+        instances[number].extra = instances[0].extra.clone();
+    }
+    let writers = Workload::start(&mysql, name, workload::seed());
+    let mut first = instances[0].start();
+    wait_more(&instances[0], &writers);
+    let mut newcomer = instances[1].start_armed(&[], Some("checkpoint_read=stop"));
+    newcomer.wait_for_line("failpoint checkpoint_read stops", PATIENCE).unwrap();
+    let mut successor = instances[2].start();
+    wait_fenced(&mut first, &successor, &writers);
+    wait_more(&instances[2], &writers);
+    newcomer.resume().unwrap();
+    wait_fenced(&mut newcomer, &successor, &writers);
+    wait_more(&instances[2], &writers);
+    writers.finish();
+    assert_eq!(successor.exited().unwrap(), None);
+    verdict::assert_exactly_once(&mysql, kafka, &instances[2]);
+}
+
+/// Waits until the instance delivers.
+fn wait_more(instance: &Instance, writers: &Workload) {
+    let before = instance.delivered();
+    wait::until(PATIENCE, "the instance delivers", || {
+        writers.grant();
+        instance.delivered() > before + 50
+    })
+    .unwrap();
 }
 
 fn wait_fenced(older: &mut Daemon, successor: &Daemon, writers: &Workload) {
@@ -63,8 +94,7 @@ fn wait_fenced(older: &mut Daemon, successor: &Daemon, writers: &Workload) {
         ended.is_some()
     })
     .unwrap();
-    let log = older.lines().join("\n");
-    assert_eq!(ended.and_then(|status| status.code()), Some(FENCED), "{log}");
     let named = format!("(pid {} on ", successor.pid());
-    assert!(log.contains("OBX-4203") && log.contains(&named), "{log}");
+    older.wait_for(&named, PATIENCE, |line| line.contains("OBX-4203") && line.contains(&named)).unwrap();
+    assert_eq!(ended.and_then(|status| status.code()), Some(FENCED));
 }

@@ -13,6 +13,7 @@ mod drains_on_sigterm;
 mod fences_the_older_instance;
 mod follows_a_failover;
 mod holds_no_failpoint;
+mod leaves_its_successor_alone;
 mod moves_on_without_rows;
 mod names_columns_without_metadata;
 mod notices_other_histories;

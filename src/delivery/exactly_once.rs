@@ -37,7 +37,7 @@ const MARKER_TIME: Duration = Duration::from_millis(2);
 
 /// Shortest time from one transaction's sending to the next one's. Each costs the brokers several requests, so more of
 /// them would only keep these busy; rows that come meanwhile travel together. The first row after a pause waits for none.
-const PACE: Duration = Duration::from_millis(4);
+const PACE: Duration = Duration::from_millis(3);
 
 /// How often the loop shows that it is alive while something is on its way; all of that is bounded by timeouts.
 const TICK: Duration = Duration::from_secs(1);

@@ -87,6 +87,8 @@ pub struct SourceConfig {
     pub password: Secret,
     /// Where the very first start begins.
     pub start: StartPosition,
+    /// How positions are kept; `None`: as the server can.
+    pub positions: Option<crate::position::PositionMode>,
     /// Replica server id; already derived from the name if the file says 0.
     pub server_id: u32,
     /// Told to the server where a replica tells its `server_uuid`: the same for every process of this relay, so that the

@@ -148,14 +148,23 @@ fn fatal_dump_code(message: &str) -> Code {
     let has = |part: &str| message.contains(part);
     if has("same server_uuid") || has("same server_id") {
         Code::ServerIdTaken
-    } else if has("purged") || has("Could not find first log file") {
+    } else if has("purged") || has("Could not find first log file") || has("Could not find GTID state requested") {
         Code::PositionPurged
-    } else if has("more GTIDs than the source") || has("more GTIDs than the master") {
+    } else if has("more GTIDs than the source")
+        || has("more GTIDs than the master")
+        || has("not in the master's binlog")
+    {
         Code::CheckpointAhead
-    } else if has("impossible position") || has("exceeded max_allowed_packet") || has("bogus data in log event") {
+    } else if has("is missing the GTID requested")
+        || has("impossible position")
+        || has("exceeded max_allowed_packet")
+        || has("bogus data in log event")
+    {
         Code::HistoryChanged
     } else if has("anonymous transaction") {
         Code::GroupWithoutGtid
+    } else if has("truncated in the middle of event") {
+        Code::EventCorrupt
     } else {
         Code::SourceLost
     }

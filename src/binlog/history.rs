@@ -63,6 +63,21 @@ pub enum DumpFrom {
     File(FilePosition),
 }
 
+/// The server's facts with the mode that the configuration asks for; without a wish, by GTID if it has them.
+///
+/// # Errors
+/// `PositionMode` if GTIDs are asked of a server without them.
+pub fn choose_mode(server: Server, wish: Option<PositionMode>) -> Result<Server> {
+    match wish {
+        Some(PositionMode::Gtid) if server.mode == PositionMode::File => Err(Error::new(
+            Code::PositionMode,
+            format!("source.positions = \"gtid\", but the server has gtid_mode = {}", server.gtid_mode),
+        )
+        .with_fix("Set gtid_mode to ON on the server, or `source.positions` to \"auto\".")),
+        wish => Ok(Server { mode: wish.unwrap_or(server.mode), ..server }),
+    }
+}
+
 /// Where a first start begins, as the position to store in the first checkpoint.
 ///
 /// # Errors
@@ -93,7 +108,7 @@ pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePositi
             Ok((oldest(), Some(state.clone())))
         }
         (PositionMode::Gtid, StartPosition::File { .. }) => {
-            refuse("source.start = \"file:…\" on a server with GTIDs: use \"gtid:SET\"".into())
+            refuse("source.start = \"file:…\" where positions are kept by GTID: use \"gtid:SET\"".into())
         }
         (PositionMode::File, StartPosition::Now) => Ok((server.end.clone(), None)),
         (PositionMode::File, StartPosition::Earliest) => Ok((oldest(), None)),
@@ -102,9 +117,9 @@ pub fn first_start(start: &StartPosition, server: &Server) -> Result<(FilePositi
             ensure_in_logs(&position, server)?;
             Ok((position, None))
         }
-        (PositionMode::File, StartPosition::Gtid(_)) => {
-            refuse(format!("source.start = \"gtid:…\" on a server in file mode (gtid_mode = {})", server.gtid_mode))
-        }
+        (PositionMode::File, StartPosition::Gtid(_)) => refuse(
+            "source.start = \"gtid:…\" where positions are kept by file (gtid_mode, source.positions)".to_owned(),
+        ),
     }
 }
 
@@ -132,9 +147,9 @@ pub fn resume(processed: &Processed, server: &Server) -> Result<Resume> {
         (mode, _) => Err(Error::new(
             Code::PositionMode,
             format!(
-                "the server is in {} mode (gtid_mode = {}), the checkpoint is not",
+                "positions are kept by {} now (gtid_mode = {}, source.positions), the checkpoint's are not",
                 mode.as_str(),
-                server.gtid_mode
+                if server.mariadb.is_some() { "always" } else { server.gtid_mode.as_str() }
             ),
         )),
     }

@@ -9,14 +9,17 @@ use mysql_async::binlog::events::{AnonymousGtidEvent, Event, GtidEvent, QueryEve
 use mysql_async::binlog::{EventFlags, EventType};
 use uuid::Uuid;
 
+use super::bytes::DecodeError;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
 use super::rows::{Images, RowsVersion, WriteRows};
 use super::statement::{self, Statement, TableStatement};
 use super::xa::XaPrepare;
 use crate::error::{Code, Error, Result};
-use crate::position::{FilePosition, Gtid, MysqlGtid, Sid, Tag};
+use crate::position::{FilePosition, Gtid, GtidPosition, GtidState, MysqlGtid, Sid, Tag};
 
 mod cursor;
+mod inflate;
+mod mariadb;
 mod payload;
 mod tables;
 
@@ -24,6 +27,7 @@ pub use cursor::Contiguity;
 pub use tables::TableFilter;
 
 use cursor::Cursor;
+use mariadb::{GtidHead, Kind};
 use payload::Payload;
 use tables::GroupTables;
 
@@ -36,10 +40,16 @@ pub struct Interpreter {
     cursor: Cursor,
     tables: GroupTables,
     gtid: Option<Gtid>,
+    /// The last transaction of each domain (MariaDB), this group's not yet among them.
+    domains: GtidPosition,
+    /// The transaction before this group's in its domain (MariaDB).
+    previous: Option<Gtid>,
     /// Inside a group, before its terminator.
     in_group: bool,
     /// The group began with `BEGIN` or `XA START`.
     in_transaction: bool,
+    /// The group holds DDL, and rows that come of it (MariaDB).
+    has_ddl: bool,
     payload: Option<Payload>,
 }
 
@@ -50,9 +60,19 @@ impl Interpreter {
             cursor: Cursor::new(contiguity, position),
             tables: GroupTables::new(filter),
             gtid: None,
+            domains: GtidPosition::default(),
+            previous: None,
             in_group: false,
             in_transaction: false,
+            has_ddl: false,
             payload: None,
+        }
+    }
+
+    /// What was executed up to here: by it a MariaDB's group knows the one before it in its domain.
+    pub fn stand_behind(&mut self, executed: &GtidState) {
+        if let GtidState::Mariadb(position) = executed {
+            self.domains = position.clone();
         }
     }
 
@@ -88,7 +108,8 @@ impl Interpreter {
             self.cursor.ensure_checksum(&event)?;
             return Ok(BinlogEvent::Heartbeat);
         }
-        let fingerprint = Fingerprint { gtid: self.gtid.clone(), ..self.cursor.pass(&event)? };
+        let (gtid, previous) = (self.gtid.clone(), self.previous.clone());
+        let fingerprint = Fingerprint { gtid, previous, ..self.cursor.pass(&event)? };
         if kind == EventType::TRANSACTION_PAYLOAD_EVENT as u8 {
             self.payload = Some(Payload::open(&event, fingerprint, self.cursor.position())?);
             return Ok(BinlogEvent::Passed);
@@ -108,6 +129,9 @@ impl Interpreter {
 
     fn act(&mut self, event: Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
         let kind = event.header().event_type_raw();
+        if let Some(kind) = Kind::of(kind) {
+            return self.act_on_mariadb(kind, event, fingerprint);
+        }
         match EventType::try_from(kind) {
             Ok(EventType::GTID_EVENT | EventType::GTID_TAGGED_LOG_EVENT) => {
                 self.group_start(&event, &fingerprint, true)
@@ -144,13 +168,66 @@ impl Interpreter {
         }
     }
 
-    fn group_start(&mut self, event: &Event, fingerprint: &Fingerprint, has_gtid: bool) -> Result<BinlogEvent> {
-        if self.in_group {
-            return Err(Error::new(
-                Code::EventUndecodable,
-                format!("a new event group begins before {} while the last one has no end", self.position()),
-            ));
+    fn act_on_mariadb(&mut self, kind: Kind, event: Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
+        match kind {
+            Kind::Passed => Ok(BinlogEvent::Passed),
+            Kind::Gtid => self.domain_group_start(&event, &fingerprint),
+            Kind::CompressedQuery => {
+                let body = inflate::query_body(event.data()).map_err(|e| self.broken(&e))?;
+                self.act(self.with_body(&event, EventType::QUERY_EVENT as u8, &body)?, fingerprint)
+            }
+            Kind::CompressedRows { .. } if !self.is_of_outbox(&event)? => Ok(BinlogEvent::Passed),
+            Kind::CompressedRows { plain, version_2, images } => {
+                let body = inflate::rows_body(event.data(), version_2, images).map_err(|e| self.broken(&e))?;
+                self.act(self.with_body(&event, plain, &body)?, fingerprint)
+            }
         }
+    }
+
+    fn with_body(&self, event: &Event, kind: u8, body: &[u8]) -> Result<Event> {
+        mariadb::with_body(event, kind, body).map_err(|e| self.cursor.undecodable("compressed event", &e))
+    }
+
+    fn broken(&self, cause: &DecodeError) -> Error {
+        Error::new(Code::CompressedPayload, format!("compressed event ending at {}: {cause}", self.position()))
+    }
+
+    /// MariaDB's GTID event: it stands for BEGIN too, unless the group is a single statement.
+    fn domain_group_start(&mut self, event: &Event, fingerprint: &Fingerprint) -> Result<BinlogEvent> {
+        self.ensure_between_groups()?;
+        let head = GtidHead::decode(event.data(), event.header().server_id())
+            .map_err(|e| self.cursor.undecodable("GTID event", &e))?;
+        self.previous = self.domains.last_of(head.gtid.domain).map(Gtid::Mariadb);
+        self.domains.advance(head.gtid);
+        self.gtid = Some(Gtid::Mariadb(head.gtid));
+        self.has_ddl = head.ddl;
+        let committed_at_us = i64::from(event.header().timestamp()) * 1_000_000;
+        Ok(self.group_starts(fingerprint, committed_at_us, !head.standalone))
+    }
+
+    fn ensure_between_groups(&self) -> Result<()> {
+        if !self.in_group {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::EventUndecodable,
+            format!("a new event group begins before {} while the last one has no end", self.position()),
+        ))
+    }
+
+    fn group_starts(&mut self, fingerprint: &Fingerprint, committed_at_us: i64, in_transaction: bool) -> BinlogEvent {
+        self.in_group = true;
+        self.in_transaction = in_transaction;
+        self.tables.forget_ids();
+        BinlogEvent::GroupStart(GroupStart {
+            gtid: self.gtid.clone(),
+            committed_at_us,
+            start: FilePosition { file: self.position().file.clone(), offset: fingerprint.start },
+        })
+    }
+
+    fn group_start(&mut self, event: &Event, fingerprint: &Fingerprint, has_gtid: bool) -> Result<BinlogEvent> {
+        self.ensure_between_groups()?;
         let gtid_event = if has_gtid {
             event.read_event::<GtidEvent>()
         } else {
@@ -158,18 +235,11 @@ impl Interpreter {
         }
         .map_err(|e| self.cursor.undecodable("GTID event", &e))?;
         self.gtid = if has_gtid { Some(gtid(&gtid_event, self.position())?) } else { None };
-        self.in_group = true;
-        self.in_transaction = false;
-        self.tables.forget_ids();
         let micros = match gtid_event.original_commit_timestamp() {
             0 => u64::from(event.header().timestamp()) * 1_000_000,
             micros => micros,
         };
-        Ok(BinlogEvent::GroupStart(GroupStart {
-            gtid: self.gtid.clone(),
-            committed_at_us: i64::try_from(micros).unwrap_or(i64::MAX),
-            start: FilePosition { file: self.position().file.clone(), offset: fingerprint.start },
-        }))
+        Ok(self.group_starts(fingerprint, i64::try_from(micros).unwrap_or(i64::MAX), false))
     }
 
     fn query(&mut self, event: &Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
@@ -184,8 +254,10 @@ impl Interpreter {
                 self.in_transaction = true;
                 Ok(BinlogEvent::XaStart)
             }
-            Statement::XaEnd | Statement::ReleaseSavepoint => Ok(BinlogEvent::Passed),
+            Statement::XaEnd | Statement::ReleaseSavepoint | Statement::Dummy => Ok(BinlogEvent::Passed),
             Statement::CreateTable if self.in_transaction => Ok(BinlogEvent::Passed),
+            // MariaDB's CREATE TABLE … SELECT: its flags say so, its text does not.
+            Statement::Other if self.in_transaction && self.has_ddl => Ok(BinlogEvent::Passed),
             Statement::Commit => self.terminate(GroupEnd::Commit, fingerprint),
             Statement::Rollback => self.terminate(GroupEnd::Rollback, fingerprint),
             Statement::Savepoint(name) => Ok(BinlogEvent::Savepoint(name)),
@@ -258,6 +330,11 @@ impl Interpreter {
         })
     }
 
+    fn is_of_outbox(&self, event: &Event) -> Result<bool> {
+        let id = WriteRows::table_id(event.data()).map_err(|e| self.cursor.undecodable("row event", &e))?;
+        Ok(self.tables.find(id).is_some())
+    }
+
     fn deleted(&self, event: &Event) -> Result<BinlogEvent> {
         let id = WriteRows::table_id(event.data()).map_err(|e| self.cursor.undecodable("row event", &e))?;
         Ok(match self.tables.find(id) {
@@ -269,7 +346,7 @@ impl Interpreter {
     fn terminate(&mut self, end: GroupEnd, fingerprint: Fingerprint) -> Result<BinlogEvent> {
         if !self.in_group {
             // A dump in file mode begins at the terminator of the last processed group, in the middle of that group.
-            if !self.cursor.is_exact() {
+            if !self.cursor.may_begin_inside() {
                 return Err(Error::new(
                     Code::EventUndecodable,
                     format!("an event group ends before {} without having begun", self.position()),
@@ -278,6 +355,7 @@ impl Interpreter {
         }
         self.in_group = false;
         self.in_transaction = false;
+        self.has_ddl = false;
         Ok(BinlogEvent::Terminator(Terminator { end, fingerprint, emptied: Vec::new() }))
     }
 }

@@ -55,6 +55,9 @@ pub fn inspect(facts: &Facts<'_>) -> Vec<Finding> {
         found.extend(tables::has_columns(table, outbox, facts.resuming));
         found.extend(tables::has_showable_columns(table, outbox));
     }
+    if server.mariadb.is_some() {
+        found.iter_mut().for_each(checks::in_mariadbs_words);
+    }
     found
 }
 

@@ -9,6 +9,7 @@ use super::{
     BatchConfig, ColumnNames, Config, DeliveryMode, Host, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig,
     StartPosition, TlsConfig, TlsMode, outboxes, secret,
 };
+use crate::position::PositionMode;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -65,6 +66,11 @@ fn source(settings: &mut Settings<'_>, sources: &Sources, name: Option<&str>) ->
         user: user?,
         password: password?,
         start: start?,
+        positions: match settings.text("source.positions")?.as_str() {
+            "gtid" => Some(PositionMode::Gtid),
+            "file" => Some(PositionMode::File),
+            _ => None,
+        },
         server_id: server_id?,
         replica_uuid: derive_replica_uuid(name?),
         heartbeat: settings.duration("source.heartbeat")?,

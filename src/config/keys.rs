@@ -113,6 +113,12 @@ pub(super) const KEYS: &[Key] = &[
         "Where the very first start begins: `now`, `earliest`, `gtid:SET` or `file:NAME:POSITION`. Ignored once there is a checkpoint.",
     ),
     key(
+        "source.positions",
+        Choice(&["auto", "gtid", "file"], &[]),
+        Default("auto"),
+        "How positions are kept: by GTID or by binlog file; `auto`: by GTID if the server has them (MySQL with `gtid_mode = ON`, every MariaDB).",
+    ),
+    key(
         "source.server_id",
         Integer(0, 4_294_967_295),
         Default("0"),

@@ -96,8 +96,8 @@ catalogue! {
         fix "Run the statements shown with each finding, then start again.";
 
     SourceVersion = 2102, Halt, CONFIG, "the server is not supported",
-        why "outboxd reads MySQL 8.0 and later; other servers lack settings that it has to check.",
-        fix "Read from MySQL 8.0 or later. MariaDB is not supported yet.";
+        why "outboxd reads MySQL 8.0 and later and MariaDB 10.5 and later; other servers lack settings that it has to check.",
+        fix "Read from MySQL 8.0 or later, or from MariaDB 10.5 or later.";
 
     // 22xx position and history
     HistoryChanged = 2201, Halt, DATA, "source history changed",
@@ -113,8 +113,8 @@ catalogue! {
         why "File positions mean nothing on another server.",
         fix "Connect to the server named in the checkpoint, or turn GTIDs on (`gtid_mode=ON`) so that a relay can follow a failover.";
     PositionMode = 2205, Halt, CONFIG, "the position mode of the server changed",
-        why "The checkpoint was taken with another `gtid_mode`; positions of one mode cannot be found in the other.",
-        fix "Set `gtid_mode` back to what it was when the checkpoint was taken.";
+        why "The checkpoint was taken with another `gtid_mode` or `source.positions`; positions of one mode cannot be found in the other.",
+        fix "Set `gtid_mode` and `source.positions` back to what they were when the checkpoint was taken.";
     StartPosition = 2206, Halt, CONFIG, "the start position cannot be used",
         why "`source.start` names a place that this server does not have.",
         fix "Use `now`, `earliest`, `gtid:SET` or `file:NAME:POSITION` with values from SHOW BINARY LOGS.";

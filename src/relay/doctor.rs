@@ -86,6 +86,7 @@ async fn checkpoint(config: &Config, metrics: Arc<Metrics>) -> (Option<Checkpoin
 async fn source(config: &Config, host: &Host, checkpoint: Option<&Checkpoint>) -> Result<Vec<Finding>> {
     let mut conn = connect::connect(&config.source, host).await?;
     let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
+    let server = history::choose_mode(server, config.source.positions)?;
     let reading = preflight::tables::read(&mut conn, &config.outboxes);
     let tables = connect::within("looking for the outbox tables", reading).await??;
     let mut found =

@@ -26,7 +26,7 @@ use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::outbox::transaction::{Ignored, Observer};
 use crate::outbox::{SourceTransaction, Tables, Transactions};
-use crate::position::MixedGtids;
+use crate::position::{GtidState, MixedGtids};
 use crate::record::{MapError, Mapper};
 use crate::telemetry::metrics::TableMetrics;
 use crate::telemetry::status::time_of;
@@ -44,6 +44,8 @@ pub(super) struct Reader {
     interpreter: Interpreter,
     rewind: Option<Rewind>,
     damaged_starts: Arc<AtomicU32>,
+    /// What the checkpoint has executed: there the re-read ends.
+    executed: Option<GtidState>,
     transactions: Transactions,
     tables: Tables,
     mapper: Mapper,
@@ -88,6 +90,7 @@ impl Reader {
             interpreter: source.interpreter,
             rewind: source.rewind,
             damaged_starts: Arc::clone(&relay.damaged_starts),
+            executed: from.executed.clone(),
             transactions: Transactions::new(Arc::clone(&outboxes), limit, from.xa_pending.clone()),
             tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
@@ -181,6 +184,9 @@ impl Reader {
                 tracing::info!(position = %self.interpreter.position(), "the source's history is the one of the checkpoint");
                 self.rewind = None;
                 self.damaged_starts.store(0, Ordering::Relaxed);
+                if let Some(executed) = self.executed.take() {
+                    self.interpreter.stand_behind(&executed);
+                }
                 self.status.streaming();
             }
             if !held {

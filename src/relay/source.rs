@@ -72,6 +72,7 @@ async fn try_host(relay: &Relay, host: &Host, processed: Option<&Processed>) -> 
     let mut conn = connect::connect(&config.source, host).await?;
     failpoint::hit("source_connected")?;
     let server = connect::within("reading its settings", Server::read(&mut conn)).await??;
+    let server = history::choose_mode(server, config.source.positions)?;
     let looking = preflight::tables::read(&mut conn, &config.outboxes);
     let tables = connect::within("looking for the outbox tables", looking).await??;
     let facts = preflight::Facts { server: &server, tables: &tables, config, resuming: processed.is_some() };

@@ -20,7 +20,7 @@ use crate::delivery::topics::Catalog;
 use crate::delivery::{Deliverer, Memory, Shared, StartingPoint, published};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
-use crate::position::FilePosition;
+use crate::position::{FilePosition, Flavour};
 use crate::telemetry::status::SinkFacts;
 
 /// How long a fenced process waits for its successor's first checkpoint, which follows the fence within moments.
@@ -203,13 +203,19 @@ impl Beginning<'_> {
         self.relay.status.source_connected(source::facts(&server, &host));
         let (contiguity, position) = match &resume.from {
             DumpFrom::Gtid(_) => (Contiguity::Gaps, FilePosition { file: "".into(), offset: history::FIRST_EVENT }),
+            DumpFrom::File(position) if server.flavour() == Flavour::Mariadb => {
+                (Contiguity::WholeGroups, position.clone())
+            }
             DumpFrom::File(position) => (Contiguity::Exact, position.clone()),
         };
         let filter = TableFilter::new(config.outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
         let dump = connect::dump(conn, &config.source, &resume.from);
         let events = connect::within("asking for the binlog stream", dump).await??;
         failpoint::hit("dump_sent")?;
-        let interpreter = Interpreter::new(filter, contiguity, position);
+        let mut interpreter = Interpreter::new(filter, contiguity, position);
+        if let DumpFrom::Gtid(executed) = &resume.from {
+            interpreter.stand_behind(executed);
+        }
         Ok((server, Source { events, interpreter, rewind: resume.rewind, from: resume.from, columns }))
     }
 

@@ -22,6 +22,7 @@ mod obeys_the_update_policy;
 mod prints_json_as_mysql_stores_it;
 mod proves_the_history;
 mod reads_every_committed_row;
+mod reads_mariadb;
 mod refuses_without_checkpoint;
 mod restart_moves_nothing;
 mod resumes_exactly_once;

@@ -4,9 +4,17 @@
 use crate::support::ending::{end, stopped};
 use crate::support::proxy::Proxy;
 use crate::support::{Outbox, PATIENCE};
-use testbed::{Mysql, MysqlOptions, shared};
+use testbed::{Mysql, MysqlOptions, Product, shared, wait};
 
-const RESET: &str = "RESET BINARY LOGS AND GTIDS";
+/// Begins a new history.
+fn reset(mysql: &Mysql) {
+    mysql
+        .sql(match mysql.product() {
+            Product::Mysql => "RESET BINARY LOGS AND GTIDS",
+            Product::Mariadb => "RESET MASTER",
+        })
+        .unwrap();
+}
 
 /// A server with its own history.
 fn server(gtid_mode: &str) -> Mysql {
@@ -17,8 +25,11 @@ fn server(gtid_mode: &str) -> Mysql {
 
 /// An outbox whose relay has delivered the rows `a` and `b`, at the beginning of the log, and was stopped.
 fn delivered<'a>(name: &str, mysql: &'a Mysql) -> Outbox<'a> {
-    let outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
-    mysql.sql(RESET).unwrap();
+    let mut outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
+    if name.contains("maria_file") {
+        outbox.extra = "source.positions = \"file\"\n".to_owned();
+    }
+    reset(mysql);
     let relay = outbox.stream();
     outbox.insert("a", "Order", "1", "{}");
     outbox.insert("b", "Order", "1", "{}");
@@ -56,7 +67,12 @@ fn purged(name: &str, mysql: &Mysql, words: &[&str]) {
     insert_all(&outbox, &["c", "d"], "{}");
     mysql.sql("FLUSH BINARY LOGS").unwrap();
     insert_all(&outbox, &["e"], "{}");
-    mysql.sql("PURGE BINARY LOGS TO 'mysql-bin.000002'").unwrap();
+    // A MariaDB keeps a log as long as it thinks that the relay, which has ended, is reading it.
+    wait::until(PATIENCE, "the first log is purged", || {
+        mysql.sql("PURGE BINARY LOGS TO 'mysql-bin.000002'").unwrap();
+        mysql.sql("SHOW BINARY LOGS").unwrap().starts_with("mysql-bin.000002")
+    })
+    .unwrap();
     refuses(&outbox, "OBX-2203", words, "read from a replica that still has them");
 }
 
@@ -67,12 +83,12 @@ fn with_gtids_a_changed_history_is_refused_and_the_same_one_is_not() {
 
     // Every event has the size of the one that it replaces: only its time and its checksum differ.
     let outbox = delivered("gtid_overtaken", &mysql);
-    mysql.sql(RESET).unwrap();
+    reset(&mysql);
     insert_all(&outbox, &["c", "d", "e"], "{}");
     refuses(&outbox, "OBX-2201", &["source history changed", "expected", "found"], "give the relay a new `name`");
 
     let outbox = delivered("gtid_behind", &mysql);
-    mysql.sql(RESET).unwrap();
+    reset(&mysql);
     insert_all(&outbox, &["c"], "{}");
     let uuid = mysql.sql("SELECT @@server_uuid").unwrap();
     let missing = format!("{}:2 (1 transactions)", uuid.trim());
@@ -89,13 +105,13 @@ fn with_file_positions_a_changed_history_is_refused_and_the_same_one_is_not() {
 
     for (name, payload) in [("file_overtaken", "{}"), ("file_overtaken_unaligned", r#"{"of": "another size"}"#)] {
         let outbox = delivered(name, &mysql);
-        mysql.sql(RESET).unwrap();
+        reset(&mysql);
         insert_all(&outbox, &["c", "d", "e"], payload);
         refuses(&outbox, "OBX-2201", &["source history changed"], "give the relay a new `name`");
     }
 
     let outbox = delivered("file_behind", &mysql);
-    mysql.sql(RESET).unwrap();
+    reset(&mysql);
     insert_all(&outbox, &["c"], "{}");
     refuses(&outbox, "OBX-2201", &["source history changed", "that file has only"], "Find out what happened");
 
@@ -146,4 +162,82 @@ fn with_file_positions_a_byte_changed_on_the_way_is_no_other_history() {
     end(relay);
     assert_eq!(outbox.sorted_ids(), ["a", "b", "d", "x", "y"]);
     assert_eq!(proxy.cuts(), 1);
+}
+
+#[test]
+fn on_mariadb_by_gtid_a_changed_history_is_refused_and_the_same_one_is_not() {
+    let mysql = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    goes_on_behind_its_checkpoint("maria_gtid_same", &mysql);
+
+    let outbox = delivered("maria_gtid_overtaken", &mysql);
+    reset(&mysql);
+    insert_all(&outbox, &["c", "d", "e"], "{}");
+    refuses(&outbox, "OBX-2201", &["source history changed", "expected", "0-1-2"], "give the relay a new `name`");
+
+    let outbox = delivered("maria_gtid_behind", &mysql);
+    reset(&mysql);
+    insert_all(&outbox, &["c"], "{}");
+    refuses(&outbox, "OBX-2202", &["absent from this server: 0-1-2", "has come to 0-1-1"], "Connect to the server");
+
+    purged("maria_gtid_purged", &mysql, &["needed and purged: what follows 0-1-2 up to 0-1-4"]);
+
+    let outbox = delivered("maria_gtid_other_product", &mysql);
+    let port = format!("source.port={}", shared().unwrap().mysql.port());
+    stopped(outbox.start_with(&["--set", &port])).because(
+        "OBX-2204",
+        65,
+        &["the checkpoint belongs to a MariaDB server (server_id 1), this is MySQL"],
+        "Connect to the server named in the checkpoint",
+    );
+}
+
+/// A number that is set by hand may be smaller than the one before it: what counts is the order of the log.
+#[test]
+fn on_mariadb_numbers_out_of_order_are_followed_in_the_order_of_the_log() {
+    let mysql = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    let outbox = delivered("maria_numbers", &mysql);
+    let numbered = |number: u32, id: &str| {
+        mysql
+            .sql(&format!(
+                "USE maria_numbers; SET gtid_seq_no = {number}; INSERT INTO outbox VALUES ('{id}', 'Order', '1', 'Happened', '{{}}')"
+            ))
+            .unwrap();
+    };
+    let relay = outbox.stream();
+    numbered(100, "c");
+    numbered(50, "d");
+    outbox.wait_delivered(2);
+    end(relay);
+    numbered(51, "e");
+    let relay = outbox.stream();
+    outbox.wait_delivered(1);
+    end(relay);
+    assert_eq!(outbox.sorted_ids(), ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn on_mariadb_by_file_a_changed_history_is_refused_and_the_same_one_is_not() {
+    let mysql = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    goes_on_behind_its_checkpoint("maria_file_same", &mysql);
+    for (name, payload) in [("maria_file_overtaken", "{}"), ("maria_file_unaligned", r#"{"of": "another size"}"#)] {
+        let outbox = delivered(name, &mysql);
+        reset(&mysql);
+        insert_all(&outbox, &["c", "d", "e"], payload);
+        refuses(&outbox, "OBX-2201", &["source history changed"], "give the relay a new `name`");
+    }
+    let outbox = delivered("maria_file_behind", &mysql);
+    reset(&mysql);
+    refuses(&outbox, "OBX-2201", &["source history changed", "that file has only"], "Find out what happened");
+    purged("maria_file_purged", &mysql, &["mysql-bin.000001 is gone", "its oldest log is mysql-bin.000002"]);
+
+    let other = Mysql::start(MysqlOptions { server_id: 2, ..MysqlOptions::mariadb() }).unwrap();
+    let outbox = delivered("maria_file_other", &mysql);
+    let port = format!("source.port={}", other.port());
+    stopped(outbox.start_with(&["--set", &port])).because(
+        "OBX-2204",
+        65,
+        &["the checkpoint belongs to", "server_id 1", "server_id 2"],
+        "Connect to the server named in the checkpoint",
+    );
+    assert_eq!(outbox.sorted_ids(), ["a", "b"]);
 }

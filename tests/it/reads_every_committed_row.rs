@@ -6,11 +6,11 @@ use testbed::oracle::{Rules, judge, truth};
 use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
 
 /// The statements, and how many rows of the outbox they commit.
-type Case = (&'static str, u64);
+pub(crate) type Case = (&'static str, u64);
 
 /// Ways in which rows are written in one session; `{v}` goes before the values of a row, `{file}` is a file with three ids,
 /// `{plain}` writes a table without transactions, which nothing takes back: MySQL logs that ahead, as a group of its own.
-const SESSIONS: &[Case] = &[
+pub(crate) const SESSIONS: &[Case] = &[
     // Names of savepoints are quoted, repeat, and differ in case only.
     (
         "BEGIN; {v} ('s1'); SAVEPOINT `a``b `; {v} ('s2-dropped'); {plain}; ROLLBACK TO `a``b `; {v} ('s3'); \
@@ -43,7 +43,7 @@ const SESSIONS: &[Case] = &[
 ];
 
 /// The DDL of the tables around the outbox.
-const AROUND: &str = "CREATE DATABASE {db}_notes; CREATE TABLE {db}_notes.notes (n INT) ENGINE = MyISAM; USE {db}; \
+pub(crate) const AROUND: &str = "CREATE DATABASE {db}_notes; CREATE TABLE {db}_notes.notes (n INT) ENGINE = MyISAM; USE {db}; \
      CREATE TABLE mixed (id CHAR(36)) ENGINE = MyISAM; CREATE TABLE orders (id CHAR(36)); \
      CREATE TABLE outbox2 LIKE outbox; CREATE TABLE `Outbox` LIKE outbox; \
      CREATE TRIGGER told AFTER INSERT ON orders FOR EACH ROW INSERT INTO outbox (id) VALUES (CONCAT('by-', NEW.id)); \
@@ -55,7 +55,7 @@ const COLUMNS: &str = "id VARCHAR(64) NOT NULL, aggregatetype VARCHAR(255) NOT N
      payload VARCHAR(99) NOT NULL DEFAULT '{\"a\":[1,2]}'";
 
 /// An outbox with defaults for all columns but the id; `options` stand behind the columns.
-fn outbox<'a>(name: &str, mysql: &'a Mysql, options: &str) -> Outbox<'a> {
+pub(crate) fn outbox<'a>(name: &str, mysql: &'a Mysql, options: &str) -> Outbox<'a> {
     let outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
     mysql
         .sql(&format!("USE {name}; DROP TABLE outbox; CREATE TABLE outbox ({COLUMNS}, PRIMARY KEY (id)) {options}"))
@@ -70,7 +70,7 @@ fn file_of_ids(outbox: &Outbox<'_>) -> String {
     path.display().to_string()
 }
 
-fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
+pub(crate) fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
     let name = &outbox.name;
     let statements = statements
         .replace("{v}", "INSERT INTO outbox (id) VALUES")
@@ -80,7 +80,7 @@ fn run(outbox: &Outbox<'_>, session: &str, statements: &str) {
 }
 
 /// Compares all that was published with a naive reading of `mysqlbinlog`'s text.
-fn judged(outboxes: &[&Outbox<'_>]) {
+pub(crate) fn judged(outboxes: &[&Outbox<'_>]) {
     for outbox in outboxes {
         let table = truth::Table::usual(&outbox.name, "outbox");
         let rows = truth::read(outbox.mysql.mysqlbinlog_v().unwrap(), &[table]).unwrap();
@@ -91,7 +91,7 @@ fn judged(outboxes: &[&Outbox<'_>]) {
     }
 }
 
-fn ids(outbox: &Outbox<'_>) -> Vec<String> {
+pub(crate) fn ids(outbox: &Outbox<'_>) -> Vec<String> {
     outbox.sorted_ids()
 }
 

@@ -40,6 +40,16 @@ fn a_relay_that_delivers_at_least_once_repeats_but_neither_loses_nor_reorders() 
     crash.judge();
 }
 
+#[test]
+fn on_mariadb_a_relay_that_is_disturbed_delivers_exactly_once_by_gtid_and_by_file() {
+    for positions in ["gtid", "file"] {
+        let extra = format!("source.positions = \"{positions}\"\n");
+        let mut crash = Crash::configured(&format!("crash_maria_{positions}"), MysqlOptions::mariadb(), true, &extra);
+        crash.random_until(4);
+        crash.judge();
+    }
+}
+
 /// A place that is in the code and not in the list would never be disturbed.
 #[test]
 fn every_place_in_the_code_is_in_the_list() {

@@ -1,7 +1,9 @@
 //! Resuming on a MariaDB by GTID: a position names the last transaction of each domain, so the dump begins one group early
 //! by naming the transaction before the last one in that one's domain.
+//!
+//! While a distributed transaction is undecided the dump begins at its group, by file.
 
-use super::{DumpFrom, Processed, Resume, Rewind};
+use super::{DumpFrom, Processed, Resume, Rewind, resume_file};
 use crate::binlog::server::{MariadbGtids, Server};
 use crate::error::{Code, Error, Result};
 use crate::position::{Gtid, GtidPosition, GtidState};
@@ -11,6 +13,15 @@ pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Se
         return Err(Error::new(Code::Internal, "a MariaDB without GTIDs"));
     };
     ensure_servable(executed, gtids)?;
+    if let Some(prepared) = processed.held().next() {
+        // By GTID it cannot be asked for without all that follows it; by file it can, as on a server without GTIDs.
+        if processed.server_uuid == server.uuid {
+            return resume_file(processed, server);
+        }
+        let what = format!("{prepared} on {}, is undecided; this is {}", processed.server_uuid, server.uuid);
+        return Err(Error::new(Code::OtherServer, what)
+            .with_fix("Connect to the server named until the transaction is decided there: XA RECOVER lists it."));
+    }
     let from = |position| DumpFrom::Gtid(GtidState::Mariadb(position));
     let everything_new = Resume { from: from(executed.clone()), rewind: None };
     let Some(expected) = &processed.terminator else { return Ok(everything_new) };
@@ -30,6 +41,10 @@ pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Se
         _ => None,
     };
     let requested = executed.with_domain_at(last.domain, before);
+    if !requested.absent_from(&gtids.state).is_empty() {
+        // The number before the last one is higher, and was set by hand: the server does not accept it.
+        return resume_file(processed, server);
+    }
     if !requested.needed_before(&gtids.purged).is_empty() {
         tracing::warn!(gtid = %last, "the last processed group is purged: the source's history cannot be compared, \
              the GTIDs show that nothing needed is gone");

@@ -179,10 +179,13 @@ fn on_mariadb(executed: &str, last: &str, previous: Option<&str>) -> Processed {
 #[test]
 fn on_mariadb_the_domain_of_the_last_group_is_rewound_by_one() {
     let from = |text: &str| DumpFrom::Gtid(GtidState::Mariadb(text.parse().unwrap()));
-    let resume = |processed: &Processed, purged| resume(processed, &mariadb("0-1-20,7-2-9", purged));
+    let resume = |processed: &Processed, purged| resume(processed, &mariadb("0-2-8,0-1-20,7-2-9", purged));
     let resumed = resume(&on_mariadb("0-1-9,7-2-3", "0-1-9", Some("0-2-8")), "").unwrap();
     assert_eq!(resumed.from, from("0-2-8,7-2-3"));
     assert!(resumed.rewind.is_some());
+    // The number before was set by hand and is higher than what the server has come to.
+    let by_hand = resume(&on_mariadb("0-1-9,7-2-3", "0-1-9", Some("0-1-100")), "").unwrap();
+    assert_eq!(by_hand.from, DumpFrom::File(at(969)));
     // The first group of its domain.
     let resumed = resume(&on_mariadb("0-1-9,7-2-1", "7-2-1", None), "0-1-4").unwrap();
     assert_eq!(resumed.from, from("0-1-9"));

@@ -184,3 +184,113 @@ fn a_payload_is_one_group_whose_terminator_is_the_outer_event() {
     assert_eq!(interpreter.position(), &end);
     assert_eq!((terminator.fingerprint.event_type, terminator.fingerprint.end), (40, end.offset));
 }
+
+const MARIADB_GTID: u8 = 162;
+const WRITE_ROWS_V1: u8 = 23;
+
+/// Body of a MariaDB's GTID event.
+fn domain_gtid(domain: u32, sequence: u64, flags: u8) -> Vec<u8> {
+    [&sequence.to_le_bytes()[..], &domain.to_le_bytes(), &[flags], &[0; 6]].concat()
+}
+
+fn describe(events: &[BinlogEvent]) -> Vec<String> {
+    let describe = |event: &BinlogEvent| match event {
+        BinlogEvent::GroupStart(start) => start.gtid.as_ref().map(ToString::to_string).unwrap_or_default(),
+        BinlogEvent::Terminator(end) => {
+            format!("{:?} after {}", end.end, end.fingerprint.previous.as_ref().map_or("-".into(), ToString::to_string))
+        }
+        other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
+    };
+    events.iter().map(describe).collect()
+}
+
+#[test]
+fn on_mariadb_a_gtid_begins_a_transaction_or_stands_for_one_statement() {
+    let behind: GtidState = "0-1-4".parse().unwrap();
+    let mut interpreter = interpreter(Contiguity::Gaps, 4);
+    interpreter.stand_behind(&behind);
+    let events = lay(
+        &mut interpreter,
+        &[
+            (MARIADB_GTID, 0, domain_gtid(0, 5, 4)),
+            (160, 0, b"INSERT".to_vec()),
+            (XID, 0, vec![1; 8]),
+            (MARIADB_GTID, 0, domain_gtid(7, 1, 1 | 32)),
+            (QUERY, 0, query("shop", "ALTER TABLE x ADD y INT")),
+            // CREATE TABLE … SELECT: a statement in the outbox's schema, and then rows.
+            (MARIADB_GTID, 0, domain_gtid(0, 6, 4 | 32)),
+            (QUERY, 0, query("shop", "CREATE TABLE y (a INT)")),
+            (XID, 0, vec![1; 8]),
+            (MARIADB_GTID, 0, domain_gtid(0, 7, 0)),
+            (QUERY, 0, query("shop", "INSERT INTO outbox VALUES (1)")),
+            (QUERY, 0, query("shop", "COMMIT")),
+        ],
+    )
+    .unwrap();
+    let expected = [
+        "0-1-5",
+        "Passed",
+        "Commit after 0-1-4",
+        "7-1-1",
+        "Standalone after -",
+        "0-1-6",
+        "Passed",
+        "Commit after 0-1-5",
+        "0-1-7",
+        "Statement",
+        "Commit after 0-1-6",
+    ];
+    assert_eq!(describe(&events), expected);
+    let refused =
+        lay(&mut interpreter, &[(MARIADB_GTID, 0, domain_gtid(0, 8, 4)), (MARIADB_GTID, 0, domain_gtid(0, 9, 4))]);
+    assert_eq!(refused.unwrap_err().code(), Code::EventUndecodable);
+}
+
+/// MariaDB 11.4 does not say where an event inside a group ends.
+#[test]
+fn an_event_without_a_position_ends_where_its_size_says() {
+    let mut interpreter = interpreter(Contiguity::WholeGroups, 4);
+    let mut event = |kind: u8, data: &[u8], end: u32| interpreter.interpret(read(&raw(kind, 0, data, end))).unwrap();
+    event(MARIADB_GTID, &domain_gtid(0, 5, 4), 4 + 42);
+    event(QUERY, &query("", "SAVEPOINT `x`"), 0);
+    let size = 23 + query("", "SAVEPOINT `x`").len() as u64;
+    let BinlogEvent::Terminator(end) = event(XID, &[1; 8], 0) else { panic!() };
+    assert_eq!((end.fingerprint.start, end.fingerprint.end), (46 + size, 46 + size + 31));
+    assert_eq!(interpreter.position(), &at(46 + size + 31));
+}
+
+#[test]
+fn compressed_rows_of_other_tables_are_not_touched_and_broken_ones_of_an_outbox_stop_the_relay() {
+    let mut of_other = interpreter(Contiguity::Gaps, 4);
+    let rows = [7, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x81, 9, 9].to_vec();
+    let events = lay(&mut of_other, &[(MARIADB_GTID, 0, domain_gtid(0, 5, 4)), (166, 0, rows.clone())]).unwrap();
+    assert_eq!(describe(&events), ["0-1-5", "Passed"]);
+    let mut of_outbox = interpreter(Contiguity::Gaps, 4);
+    let map = [&[7, 0, 0, 0, 0, 0, 1, 0, 4][..], b"shop\0\x06outbox\0", &[1, 3, 0, 0]].concat();
+    let group = [(MARIADB_GTID, 0, domain_gtid(0, 5, 4)), (19, 0, map)];
+    lay(&mut of_outbox, &group).unwrap();
+    assert_eq!(lay(&mut of_outbox, &[(166, 0, rows)]).unwrap_err().code(), Code::CompressedPayload);
+    let mut plain = interpreter(Contiguity::Gaps, 4);
+    lay(&mut plain, &group).unwrap();
+    assert_eq!(
+        describe(&lay(&mut plain, &[(WRITE_ROWS_V1, 0, vec![7, 0, 0, 0, 0, 0, 1, 0, 1, 1])]).unwrap()),
+        ["Rows"]
+    );
+}
+
+/// MariaDB gives its first event a checksum before it has said that it will.
+#[test]
+fn the_first_file_name_is_read_with_and_without_a_checksum_behind_it() {
+    use mysql_async::binlog::BinlogVersion;
+    use mysql_async::binlog::events::FormatDescriptionEvent;
+    let silent = FormatDescriptionEvent::new(BinlogVersion::Version4);
+    let body = [&77_u64.to_le_bytes()[..], b"mysql-bin.000009"].concat();
+    let with = raw(4, 0x20, &body, 0);
+    let mut without = with[..with.len() - 4].to_vec();
+    without[9] -= 4;
+    for bytes in [with, without] {
+        let mut interpreter = interpreter(Contiguity::Gaps, 4);
+        interpreter.interpret(Event::read(&silent, bytes.as_slice()).unwrap()).unwrap();
+        assert_eq!(interpreter.position().to_string(), "mysql-bin.000009:77");
+    }
+}

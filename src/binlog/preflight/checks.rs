@@ -24,6 +24,14 @@ fn needs(check: &'static str, value: &str, needed: &str, otherwise: &str, then: 
     wrong(check, what, format!("SET PERSIST {check} = '{needed}'{then}"))
 }
 
+/// MariaDB knows no SET PERSIST: what is set lasts until the server restarts.
+pub(super) fn in_mariadbs_words(finding: &mut Finding) {
+    if finding.fix.contains("SET PERSIST") {
+        finding.fix = finding.fix.replace("SET PERSIST", "SET GLOBAL");
+        finding.fix += "; set it in the server's option file, too";
+    }
+}
+
 /// Sessions take their value when they begin.
 const RECONNECT: &str = "; then reconnect the applications, sessions keep the old value";
 

@@ -3,7 +3,7 @@
 use super::handle::{Counter, Counters};
 
 /// Type codes that get a label (MySQL's `Log_event_type`; 160 and above are MariaDB's), the rest are `other`.
-const TYPES: [(u8, &str); 36] = [
+const TYPES: [(u8, &str); 43] = [
     (2, "query"),
     (3, "stop"),
     (4, "rotate"),
@@ -40,6 +40,13 @@ const TYPES: [(u8, &str); 36] = [
     (162, "gtid"),
     (163, "gtid_list"),
     (164, "start_encryption"),
+    (165, "query"),
+    (166, "write_rows"),
+    (167, "update_rows"),
+    (168, "delete_rows"),
+    (169, "write_rows"),
+    (170, "update_rows"),
+    (171, "delete_rows"),
 ];
 
 /// One resolved counter per event type.

@@ -149,10 +149,16 @@ pub(crate) struct Crash {
 impl Crash {
     /// A server, writers and a relay that has left a checkpoint, so that there is something to resume from.
     pub(crate) fn new(name: &str, options: MysqlOptions, transactional: bool) -> Self {
+        Self::configured(name, options, transactional, "")
+    }
+
+    /// The same with further keys in the relay's configuration.
+    pub(crate) fn configured(name: &str, options: MysqlOptions, transactional: bool, extra: &str) -> Self {
         let (mysql, kafka) = (Mysql::start(options).unwrap(), &shared().unwrap().kafka);
         let mut instance = Instance::new(name, mysql.port(), &kafka.bootstrap());
+        instance.extra = extra.to_owned();
         if !transactional {
-            instance.extra = "kafka.delivery = \"at-least-once\"\n".to_owned();
+            instance.extra += "kafka.delivery = \"at-least-once\"\n";
         }
         workload::prepare(&mysql, &mut instance);
         let seed = workload::seed();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use testbed::Mysql;
+use testbed::{Mysql, Product};
 
 use super::{Instance, Outbox};
 
@@ -67,6 +67,7 @@ impl Workload {
         let start = |number: usize| {
             let writer = Writer {
                 url: mysql.url("shop"),
+                product: mysql.product(),
                 schema: schema.to_owned(),
                 name: format!("w{number}"),
                 rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
@@ -102,6 +103,7 @@ impl Workload {
 
 struct Writer {
     url: String,
+    product: Product,
     schema: String,
     name: String,
     rng: StdRng,
@@ -134,7 +136,13 @@ impl Writer {
                 for statement in &statements {
                     broken = broken || open.query_drop(statement).await.is_err();
                 }
-                connection = (!broken).then_some(open);
+                // On MariaDB a connection that has prepared a transaction can do nothing else.
+                let prepared = statements.last().is_some_and(|last| last.starts_with("XA PREPARE"));
+                if prepared && self.product == Product::Mariadb {
+                    let _ = open.disconnect().await;
+                } else {
+                    connection = (!broken).then_some(open);
+                }
             });
         }
     }

@@ -85,6 +85,12 @@ impl Mysql {
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
     }
 
+    /// Whose server it is.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.options.product
+    }
+
     /// The TCP port on 127.0.0.1; the same after each restart.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -185,6 +191,16 @@ impl Mysql {
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.data_dir().join("ca.pem")
+    }
+
+    /// File and offset of the log's end.
+    pub fn log_end(&self) -> Result<(String, String)> {
+        let status = self.sql(match self.options.product {
+            Product::Mysql => "SHOW BINARY LOG STATUS",
+            Product::Mariadb => "SHOW BINLOG STATUS",
+        })?;
+        let mut columns = status.trim_end().split('\t').map(str::to_owned);
+        columns.next().zip(columns.next()).context("the server keeps no log")
     }
 
     /// The binlog files, oldest first; works while the server is down.

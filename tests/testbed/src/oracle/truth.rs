@@ -1,4 +1,4 @@
-//! What MySQL committed, from the text that `mysqlbinlog -v --base64-output=DECODE-ROWS` prints.
+//! What MySQL or MariaDB committed, from the text that `mysqlbinlog -v --base64-output=DECODE-ROWS` prints.
 //!
 //! Limits: the outbox tables must be transactional and logged by row. A negative number is taken as it is
 //! printed first, so an unsigned id above the signed range reads negative. `mysqlbinlog` before 9.0 does not escape
@@ -154,6 +154,10 @@ impl<'a> Reader<'a> {
         } else if let Some((_, rest)) = comment.split_once(" end_log_pos ") {
             let digits = rest.split(' ').next().unwrap_or_default();
             self.end = digits.parse().unwrap_or(self.end);
+            // MariaDB names the group's GTID here.
+            if let Some((_, gtid)) = rest.split_once("\tGTID ") {
+                self.gtid = gtid.split(' ').next().map(str::to_owned);
+            }
         }
     }
 
@@ -220,14 +224,18 @@ impl<'a> Reader<'a> {
             self.roll_back_to(name);
         } else if statement == "COMMIT" {
             self.commit();
-        } else if statement == "BEGIN" || statement.starts_with("XA START ") || statement.starts_with("ROLLBACK") {
+        } else if statement == "BEGIN"
+            || statement == "START TRANSACTION"
+            || statement.starts_with("XA START ")
+            || statement.starts_with("ROLLBACK")
+        {
             self.open.clear();
             self.savepoints.clear();
         }
     }
 
     fn roll_back_to(&mut self, name: &str) {
-        let found = self.savepoints.iter().rposition(|(known, _)| known == name);
+        let found = self.savepoints.iter().rposition(|(known, _)| known.eq_ignore_ascii_case(name));
         if let Some(index) = found {
             self.savepoints.truncate(index + 1);
             self.open.truncate(self.savepoints[index].1);

@@ -7,20 +7,24 @@
 //!
 //! ```text
 //! incarnation ── two producers behind one fence, in turn
-//! exactly_once ─ filling ▸ sending ▸ acknowledged ▸ committing        at_least_once ─ sending ▸ checkpoint
+//! flight ─────── filling ▸ sending ▸ acknowledged ▸ committing: what is done next; pure
+//! exactly_once ─ does it                                              at_least_once ─ sending ▸ checkpoint
 //! ```
 
 pub mod at_least_once;
+pub(crate) mod chain;
 pub mod classify;
 pub mod events;
 pub mod exactly_once;
+pub(crate) mod flight;
 pub mod incarnation;
 pub mod librdkafka;
+mod outlet;
 pub mod producer;
 pub mod published;
 pub mod survey;
 pub mod topics;
-pub mod transaction;
+pub(crate) mod transaction;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,14 +36,14 @@ use crate::channel::Receiver;
 use crate::checkpoint::store::Store;
 use crate::checkpoint::{Checkpoint, CheckpointId, Owner, SourceIdentity, codec};
 use crate::config::{BatchConfig, DeliveryMode};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::failpoint;
-use crate::record::Record;
-use crate::telemetry::metrics::TopicMetrics;
 use crate::telemetry::status::CheckpointFacts;
 use crate::telemetry::{Metrics, Status};
+use chain::Chain;
 use classify::InDoubt;
 use incarnation::Incarnation;
+use outlet::Outlet;
 use topics::TopicNames;
 use transaction::Transaction;
 
@@ -79,19 +83,14 @@ pub struct Memory {
 /// Delivers batches through one incarnation.
 #[derive(Debug)]
 pub struct Deliverer {
-    incarnation: Incarnation,
-    /// Whose turn it is to open the next Kafka transaction.
-    turn: usize,
+    outlet: Outlet,
+    /// Whose turn it is to open the first Kafka transaction.
+    first_turn: usize,
     mode: DeliveryMode,
     limits: BatchConfig,
     checkpoint_topic: Arc<str>,
     checkpoint_partition: i32,
-    names: Arc<TopicNames>,
-    topics: Vec<TopicMetrics>,
-    /// Behind the last clean commit.
-    last: Delivery,
-    /// The newest one that was handed to a producer.
-    tip: Delivery,
+    chain: Chain,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
 }
@@ -134,49 +133,42 @@ impl Deliverer {
     ) -> Result<Self> {
         let (bytes, id) = codec::encode(&start.checkpoint)?;
         let id = start.previous.clone().filter(|_| start.in_charge).unwrap_or(id);
-        let first = Delivery { checkpoint: start.checkpoint, id };
+        let place = (store.topic(), store.partition());
         let mut deliverer = Self {
-            incarnation,
-            turn: 0,
+            outlet: Outlet::new(incarnation, place, shared.names, Arc::clone(&shared.metrics))?,
+            first_turn: 0,
             mode,
             limits,
             checkpoint_topic: store.topic().into(),
             checkpoint_partition: store.partition(),
-            names: shared.names,
-            topics: Vec::new(),
-            last: first.clone(),
-            tip: first,
+            chain: Chain::new(Delivery { checkpoint: start.checkpoint, id }),
             metrics: shared.metrics,
             status: shared.status,
         };
-        // The checkpoint topic is topic number 0 of every producer; output topics follow.
-        deliverer.incarnation.add_topic(store.topic())?;
         if start.in_charge {
-            deliverer.show_checkpoint();
+            deliverer.show_checkpoint(deliverer.chain.last());
             return Ok(deliverer);
         }
-        memory.in_doubt = Some(InDoubt { previous: start.previous, attempted: Some(deliverer.tip.id.clone()) });
+        let attempted = Some(deliverer.chain.tip().id.clone());
+        memory.in_doubt = Some(InDoubt { previous: start.previous, attempted });
         match mode {
             DeliveryMode::ExactlyOnce => exactly_once::take_charge(&mut deliverer, &bytes).await?,
             DeliveryMode::AtLeastOnce => at_least_once::take_charge(&mut deliverer, &bytes).await?,
         }
         memory.in_doubt = None;
         deliverer.metrics.checkpoint_commits.inc();
-        deliverer.show_checkpoint();
+        deliverer.show_checkpoint(deliverer.chain.last());
         Ok(deliverer)
     }
 
     /// The source was found to be this one, read by this owner's present incarnation: the next checkpoint says so.
     pub fn adopt(&mut self, source: SourceIdentity, owner: Owner) {
-        for delivery in [&mut self.last, &mut self.tip] {
-            delivery.checkpoint.source = source.clone();
-            delivery.checkpoint.owner = owner.clone();
-        }
+        self.chain.adopt(source, owner);
     }
 
     /// The checkpoint that Kafka holds.
     pub fn last(&self) -> &Delivery {
-        &self.last
+        self.chain.last()
     }
 
     /// Delivers until the channel closes (drained: everything received is committed) or something ends the run.
@@ -190,70 +182,24 @@ impl Deliverer {
         }
     }
 
-    /// Makes every topic that was looked up by now known to the producers.
-    fn ensure_topics(&mut self) -> Result<()> {
-        while let Some(name) = self.names.get(self.incarnation.topics() - 1) {
-            self.incarnation.add_topic(&name)?;
-            self.topics.push(self.metrics.topic(&name));
-        }
-        Ok(())
-    }
-
-    /// Hands a batch's records to the producer whose turn it is.
-    fn enqueue(&mut self, batch: &Batch, transaction: &mut Transaction) -> Result<()> {
-        self.ensure_topics()?;
-        let producer = self.incarnation.producer(transaction.turn);
-        for record in batch.records.iter() {
-            let topic = record.topic.0 as usize;
-            producer.enqueue(topic + 1, &record)?;
-            failpoint::hit("first_produced")?;
-            transaction.tally.count(topic, &record);
-        }
-        Ok(())
-    }
-
-    /// Hands the checkpoint over what came since the transaction's last one to the same producer, unless it is too large
-    /// to be held back now; it is the tip from now on.
-    fn record(&mut self, transaction: &mut Transaction) -> Result<()> {
-        let Some(delta) = &transaction.unrecorded else { return Ok(()) };
-        let checkpoint = self.tip.checkpoint.advance(&self.tip.id, delta)?;
-        let (bytes, id) = codec::encode(&checkpoint)?;
-        if !self.incarnation.producer(transaction.turn).can_hold(1, checkpoint.relay.len() + bytes.len()) {
-            return Ok(());
-        }
-        self.enqueue_encoded(transaction.turn, &bytes)?;
-        self.tip = Delivery { checkpoint, id };
-        transaction.unrecorded = None;
-        transaction.checkpoint = Some(self.tip.clone());
-        failpoint::hit("checkpoint_produced")
-    }
-
-    fn enqueue_encoded(&mut self, turn: usize, bytes: &[u8]) -> Result<()> {
-        let key = self.tip.checkpoint.relay.clone();
-        let record = Record::plain(self.checkpoint_partition, now_ms(), key.as_bytes(), bytes);
-        self.incarnation.producer(turn).enqueue(0, &record)
-    }
-
-    /// Only now the in-memory position and the metrics move.
-    fn committed(&mut self, transaction: Transaction, memory: &mut Memory) -> Result<()> {
-        failpoint::hit("commit_ok")?;
+    /// The checkpoint has moved to `last`; only now the metrics do.
+    fn committed(&self, transaction: &Transaction, last: &Delivery, memory: &mut Memory) -> Result<()> {
         memory.delivered += 1;
         transaction.observe(&self.metrics, &self.status);
-        transaction.tally.add_to(&self.topics);
+        self.outlet.count(&transaction.tally);
         self.metrics.checkpoint_commits.inc();
-        self.last = transaction.checkpoint.ok_or_else(|| Error::new(Code::Internal, "I4: no checkpoint was sent"))?;
-        self.show_checkpoint();
+        self.show_checkpoint(last);
         failpoint::hit("position_advanced")
     }
 
-    fn show_checkpoint(&self) {
+    fn show_checkpoint(&self, last: &Delivery) {
         self.status.checkpoint(CheckpointFacts {
             topic: Arc::clone(&self.checkpoint_topic),
             partition: self.checkpoint_partition,
-            sequence: self.last.id.sequence,
+            sequence: last.id.sequence,
             time: SystemTime::now(),
-            position: Some(self.last.checkpoint.position.clone()),
-            executed: self.last.checkpoint.executed.clone(),
+            position: Some(last.checkpoint.position.clone()),
+            executed: last.checkpoint.executed.clone(),
         });
     }
 }

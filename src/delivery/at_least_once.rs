@@ -1,10 +1,11 @@
 //! At least once: records are sent as they come, and a checkpoint follows only what is acknowledged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::classify::InDoubt;
+use super::flight::Producers as _;
 use super::transaction::Transaction;
 use super::{Deliverer, Memory};
 use crate::batch::Batch;
@@ -17,7 +18,8 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes the first checkpoint of a run.
 pub(super) async fn take_charge(deliverer: &mut Deliverer, bytes: &[u8]) -> Result<()> {
-    deliverer.enqueue_encoded(0, bytes)?;
+    let relay = deliverer.chain.tip().checkpoint.relay.clone();
+    deliverer.outlet.enqueue_checkpoint(0, &relay, bytes)?;
     acknowledge(deliverer).await
 }
 
@@ -28,12 +30,12 @@ pub(super) async fn run(
     abort: CancellationToken,
     memory: &mut Memory,
 ) -> Result<()> {
-    let failed = deliverer.incarnation.failed().clone();
+    let failed = deliverer.outlet.incarnation.failed().clone();
     loop {
         let next = tokio::select! {
             biased;
             () = abort.cancelled() => return Ok(()),
-            () = failed.cancelled() => return Err(deliverer.incarnation.failure()),
+            () = failed.cancelled() => return Err(deliverer.outlet.incarnation.failure()),
             next = batches.recv() => next,
         };
         let Some((batch, permit)) = next else { return Ok(()) };
@@ -49,10 +51,10 @@ async fn step(
     batches: &mut Receiver<Batch>,
     memory: &mut Memory,
 ) -> Result<()> {
-    let previous = Some(deliverer.last.id.clone());
-    deliverer.incarnation.producer(0).open()?;
-    let mut sent = Transaction::new(0, &first, permit);
-    deliverer.enqueue(&first, &mut sent)?;
+    let previous = Some(deliverer.chain.last().id.clone());
+    deliverer.outlet.incarnation.producer(0).open()?;
+    let mut sent = Transaction::new(0, &first, permit, Instant::now());
+    deliverer.outlet.enqueue(&first, &mut sent)?;
     deliverer.status.set_oldest_undelivered(sent.oldest());
     let deadline = tokio::time::Instant::now() + CHECKPOINT_INTERVAL;
     while sent.records < deliverer.limits.max_records && sent.bytes < deliverer.limits.max_bytes {
@@ -61,24 +63,26 @@ async fn step(
             Err(_) => tokio::time::timeout_at(deadline, batches.recv()).await.ok().flatten(),
         };
         let Some((batch, permit)) = next else { break };
-        deliverer.enqueue(&batch, &mut sent)?;
+        deliverer.outlet.enqueue(&batch, &mut sent)?;
         sent.join(&batch, permit)?;
     }
     failpoint::hit("all_produced")?;
     acknowledge(deliverer).await?;
     memory.in_doubt = Some(InDoubt { previous: previous.clone(), attempted: None });
-    let recorded = deliverer.record(&mut sent);
+    let recorded = deliverer.chain.record(&mut sent, &mut deliverer.outlet);
     // Once it is with the producer it may be written, whatever else goes wrong.
-    memory.in_doubt = Some(InDoubt { previous, attempted: Some(deliverer.tip.id.clone()) });
+    memory.in_doubt = Some(InDoubt { previous, attempted: Some(deliverer.chain.tip().id.clone()) });
     recorded?;
     acknowledge(deliverer).await?;
     memory.in_doubt = None;
     deliverer.status.set_oldest_undelivered(None);
-    deliverer.committed(sent, memory)
+    failpoint::hit("commit_ok")?;
+    deliverer.chain.committed(&mut sent)?;
+    deliverer.committed(&sent, deliverer.chain.last(), memory)
 }
 
 async fn acknowledge(deliverer: &mut Deliverer) -> Result<()> {
-    let sending = deliverer.incarnation.producer(0).send();
+    let sending = deliverer.outlet.incarnation.producer(0).send();
     // Bounded by the timeout of messages, so it may tick.
     deliverer.status.ticking(sending).await
 }

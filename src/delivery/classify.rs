@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::checkpoint::CheckpointId;
+use crate::error::{Code, Error, Result};
 
 /// What was seen of one `commit_transaction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,24 @@ pub enum Outcome {
     Uncertain,
     /// A newer producer exists: unknown as well, and perhaps somebody else's.
     Fenced,
+}
+
+impl Outcome {
+    /// Only a clean commit lets the run go on.
+    ///
+    /// # Errors
+    /// `ProducerRenewed`, `DeliveryFailed`, `Fenced`.
+    pub fn ensure_clean(self, seen: CommitSeen) -> Result<()> {
+        match self {
+            Self::Clean => Ok(()),
+            Self::Tainted => {
+                let disturbed = if seen.disturbed { ", with connection errors" } else { "" };
+                Err(Error::new(Code::ProducerRenewed, format!("a commit took {:?}{disturbed}", seen.elapsed)))
+            }
+            Self::Uncertain => Err(Error::new(Code::DeliveryFailed, "committing")),
+            Self::Fenced => Err(Error::new(Code::Fenced, "committing")),
+        }
+    }
 }
 
 /// Judges a commit. `retry_backoff`: `retry.backoff.ms`, before which librdkafka never sends a request again (minus its

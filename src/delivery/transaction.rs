@@ -14,9 +14,9 @@ use crate::telemetry::{Metrics, Status};
 
 /// What one Kafka transaction carries.
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(crate) struct Transaction {
     /// Which producer's it is.
-    pub(super) turn: usize,
+    pub(crate) turn: usize,
     /// The step over all its groups.
     pub(super) delta: CheckpointDelta,
     /// The step over those that came after its last checkpoint.
@@ -34,7 +34,7 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// Begins with `batch`, whose records are still to be enqueued.
-    pub(super) fn new(turn: usize, batch: &Batch, permit: Permit) -> Self {
+    pub(super) fn new(turn: usize, batch: &Batch, permit: Permit, now: Instant) -> Self {
         Self {
             turn,
             delta: batch.delta.clone(),
@@ -43,7 +43,7 @@ impl Transaction {
             records: batch.records.len(),
             bytes: batch.records.weight(),
             tally: Tally::default(),
-            began: Instant::now(),
+            began: now,
             oldest: oldest(batch),
             permits: vec![permit],
         }

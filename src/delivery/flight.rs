@@ -1,0 +1,299 @@
+//! The Kafka transactions on their way, and what is done next about them. Pure: no client, no thread, no clock;
+//! `exactly_once` does what is decided here.
+//!
+//! ```text
+//!             filling           sending              acknowledged       committing
+//! begin ─▶ takes batches, ─▶ let go, waits for ─▶ waits for the ─▶ EndTxn ─▶ clean: the checkpoint moves
+//!          held back         acknowledgements     one before it             else: the run ends
+//! ```
+//!
+//! Order (I3): records are let go when those of the transaction before are acknowledged, and a transaction is committed
+//! when the one before is committed for certain. So a partition never holds a later record in front of an earlier one,
+//! at most one commit is in doubt, and what is on its way behind it dies with the incarnation.
+//!
+//! The first batch of a transaction is followed by its checkpoint at once, so that the checkpoint's partition joins the
+//! Kafka transaction together with the others; batches that come later get a second one. The last one counts.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::chain::Chain;
+use super::classify::{CommitSeen, InDoubt, classify};
+use super::producer::RETRY_BACKOFF;
+use super::transaction::Transaction;
+use crate::batch::Batch;
+use crate::channel::Permit;
+use crate::config::BatchConfig;
+use crate::error::Result;
+use crate::failpoint;
+
+/// The coordinator answers a commit before its markers are written, and refuses a transaction of the same id begun
+/// meanwhile; librdkafka then waits 20 ms. Nothing tells when they are written; most often it takes less than this.
+const MARKER_TIME: Duration = Duration::from_millis(2);
+
+/// Shortest time from one transaction's sending to the next one's. Each costs the brokers several requests, so more of
+/// them would only keep these busy; rows that come meanwhile travel together. The first row after a pause waits for none.
+const PACE: Duration = Duration::from_millis(3);
+
+/// The producers behind one fence, as the protocol uses them. No call waits for an answer.
+pub(crate) trait Producers {
+    /// Opens a Kafka transaction on the producer whose turn it is. `held`: nothing of it may be sent before `release`.
+    fn open(&mut self, turn: usize, held: bool) -> Result<()>;
+    /// From now on what the open transaction holds may be sent.
+    fn release(&mut self, turn: usize) -> Result<()>;
+    /// Whether so many more records and bytes can be held back.
+    fn can_hold(&mut self, turn: usize, records: usize, bytes: usize) -> bool;
+    /// Hands a batch's records to the transaction's producer, and counts them.
+    fn enqueue(&mut self, batch: &Batch, transaction: &mut Transaction) -> Result<()>;
+    /// Hands an encoded checkpoint of `relay` to a producer.
+    fn enqueue_checkpoint(&mut self, turn: usize, relay: &str, checkpoint: &[u8]) -> Result<()>;
+}
+
+/// What is to be started now, each by the number of the turn. The answers come back by [`Flight::sent`] and
+/// [`Flight::ended`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Due {
+    /// Send what this one holds, and wait until all of it is acknowledged.
+    pub(crate) send: Option<usize>,
+    /// Commit this one.
+    pub(crate) commit: Option<usize>,
+}
+
+/// The Kafka transactions on their way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    limits: BatchConfig,
+    chain: Chain,
+    /// Whose turn it is to open the next one.
+    turn: usize,
+    /// No batch comes any more.
+    closed: bool,
+    filling: Option<Transaction>,
+    /// Received, but too large to be held back behind what is being sent.
+    waiting: Option<(Batch, Permit)>,
+    sending: Option<Transaction>,
+    /// When the last one began to be sent.
+    sent_at: Option<Instant>,
+    acknowledged: VecDeque<Transaction>,
+    committing: Option<Transaction>,
+    /// When each producer's last transaction was committed.
+    committed_at: Vec<Option<Instant>>,
+    in_doubt: Option<InDoubt>,
+    /// Something has begun or ended since it was last asked.
+    changed: bool,
+}
+
+impl Flight {
+    /// Nothing is on its way behind `chain`, and it is the turn of producer `turn` of so many.
+    pub(crate) fn new(chain: Chain, (turn, producers): (usize, usize), limits: BatchConfig) -> Self {
+        Self {
+            limits,
+            chain,
+            turn,
+            closed: false,
+            filling: None,
+            waiting: None,
+            sending: None,
+            sent_at: None,
+            acknowledged: VecDeque::new(),
+            committing: None,
+            committed_at: vec![None; producers],
+            in_doubt: None,
+            changed: false,
+        }
+    }
+
+    /// The checkpoints so far.
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// What would be in doubt if the run ended now.
+    pub(crate) fn in_doubt(&self) -> Option<&InDoubt> {
+        self.in_doubt.as_ref()
+    }
+
+    /// The oldest first.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Transaction> {
+        self.committing.iter().chain(&self.acknowledged).chain(&self.sending).chain(&self.filling)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_order().next().is_none() && self.waiting.is_none()
+    }
+
+    /// No batch comes any more: what is open is sent.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Whether everything is committed and nothing comes any more.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.closed && self.is_empty()
+    }
+
+    /// Whether a batch is wanted now: it is not the end, and one can be taken into the transaction being filled, or the
+    /// next producer is free.
+    pub(crate) fn wants_batch(&self, now: Instant) -> bool {
+        !self.closed && self.has_room(now)
+    }
+
+    fn has_room(&self, now: Instant) -> bool {
+        match &self.filling {
+            _ if self.waiting.is_some() => false,
+            Some(open) => open.records < self.limits.max_records && open.bytes < self.limits.max_bytes,
+            None => {
+                self.in_order().count() < self.committed_at.len() && self.rested_at().is_none_or(|rested| rested <= now)
+            }
+        }
+    }
+
+    /// When the next producer may begin a transaction without meeting the markers of its last one.
+    fn rested_at(&self) -> Option<Instant> {
+        let turn = self.turn % self.committed_at.len();
+        self.committed_at[turn].map(|at| at + MARKER_TIME)
+    }
+
+    /// When the transaction being filled has waited long enough for more.
+    fn lingered_at(&self) -> Option<Instant> {
+        let lingered = self.filling.as_ref()?.began + self.limits.linger;
+        Some(self.sent_at.map_or(lingered, |sent| lingered.max(sent + PACE)))
+    }
+
+    /// When to look again although nothing has happened.
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
+        match &self.filling {
+            Some(_) if self.sending.is_some() => None,
+            Some(_) => self.lingered_at(),
+            None => self.rested_at().filter(|rested| *rested > now),
+        }
+    }
+
+    /// A batch has arrived that was wanted: it is taken into the transaction being filled, or begins one.
+    pub(crate) fn take(
+        &mut self,
+        batch: Batch,
+        permit: Permit,
+        now: Instant,
+        producers: &mut impl Producers,
+    ) -> Result<()> {
+        let turn = self.filling.as_ref().map_or(self.turn, |open| open.turn);
+        if self.sending.is_some() && !producers.can_hold(turn, batch.records.len(), batch.records.weight()) {
+            self.waiting = Some((batch, permit));
+            return Ok(());
+        }
+        match self.filling.take() {
+            None => self.begin(&batch, permit, now, producers),
+            Some(mut open) => {
+                producers.enqueue(&batch, &mut open)?;
+                open.join(&batch, permit)?;
+                self.filling = Some(open);
+                Ok(())
+            }
+        }
+    }
+
+    fn begin(&mut self, batch: &Batch, permit: Permit, now: Instant, producers: &mut impl Producers) -> Result<()> {
+        let mut open = Transaction::new(self.turn, batch, permit, now);
+        producers.open(open.turn, self.sending.is_some())?;
+        failpoint::hit("txn_begun")?;
+        self.turn += 1;
+        producers.enqueue(batch, &mut open)?;
+        self.chain.record(&mut open, producers)?;
+        self.filling = Some(open);
+        self.note();
+        Ok(())
+    }
+
+    /// Starts whatever waits for nothing any more. `next` is what has arrived meanwhile.
+    pub(crate) fn advance(
+        &mut self,
+        now: Instant,
+        next: impl FnMut() -> Option<(Batch, Permit)>,
+        producers: &mut impl Producers,
+    ) -> Result<Due> {
+        let mut due = Due::default();
+        if self.sending.is_none() {
+            self.release(now, next, producers)?;
+            let lingered = self.lingered_at().is_some_and(|at| at <= now);
+            if (lingered || self.closed || !self.has_room(now))
+                && let Some(open) = self.filling.take()
+            {
+                due.send = Some(self.send(open, now, producers)?);
+            }
+        }
+        if self.committing.is_none()
+            && let Some(acknowledged) = self.acknowledged.pop_front()
+        {
+            due.commit = Some(acknowledged.turn);
+            self.committing = Some(acknowledged);
+            self.note();
+        }
+        Ok(due)
+    }
+
+    /// Everything before is acknowledged: nothing has to be held back any more, and the limits are those of `[batch]`.
+    fn release(
+        &mut self,
+        now: Instant,
+        mut next: impl FnMut() -> Option<(Batch, Permit)>,
+        producers: &mut impl Producers,
+    ) -> Result<()> {
+        if let Some(open) = &self.filling {
+            producers.release(open.turn)?;
+        }
+        if let Some((batch, permit)) = self.waiting.take() {
+            self.take(batch, permit, now, producers)?;
+        }
+        while self.filling.is_some()
+            && self.has_room(now)
+            && let Some((batch, permit)) = next()
+        {
+            self.take(batch, permit, now, producers)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, mut open: Transaction, now: Instant, producers: &mut impl Producers) -> Result<usize> {
+        failpoint::hit(if open.records > 0 { "all_produced" } else { "heartbeat_checkpoint" })?;
+        self.chain.record(&mut open, producers)?;
+        let turn = open.turn;
+        self.sent_at = Some(now);
+        self.sending = Some(open);
+        Ok(turn)
+    }
+
+    /// The records and checkpoints of the transaction being sent are acknowledged, or one is not.
+    pub(crate) fn sent(&mut self, result: Result<()>) -> Result<()> {
+        result?;
+        self.acknowledged.extend(self.sending.take());
+        Ok(())
+    }
+
+    /// A commit has returned: only a clean one lets the run go on, and only now the checkpoint moves.
+    pub(crate) fn ended(&mut self, seen: CommitSeen, now: Instant) -> Result<Option<Transaction>> {
+        classify(seen, RETRY_BACKOFF).ensure_clean(seen)?;
+        let Some(mut transaction) = self.committing.take() else { return Ok(None) };
+        let turn = transaction.turn % self.committed_at.len();
+        self.committed_at[turn] = Some(now);
+        failpoint::hit("commit_ok")?;
+        self.chain.committed(&mut transaction)?;
+        self.note();
+        Ok(Some(transaction))
+    }
+
+    /// Whether something has begun or ended since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn note(&mut self) {
+        self.changed = true;
+        let attempted = self.committing.as_ref().and_then(|transaction| transaction.checkpoint.as_ref());
+        self.in_doubt = (!self.is_empty()).then(|| InDoubt {
+            previous: Some(self.chain.last().id.clone()),
+            attempted: attempted.map(|checkpoint| checkpoint.id.clone()),
+        });
+    }
+}

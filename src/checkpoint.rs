@@ -11,6 +11,7 @@
 //!   else, and each record carries the hash of the one before it.
 
 pub mod codec;
+pub(crate) mod newest;
 pub mod store;
 
 #[cfg(test)]

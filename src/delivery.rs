@@ -17,6 +17,7 @@ pub mod classify;
 pub mod events;
 pub mod exactly_once;
 pub(crate) mod flight;
+pub(crate) mod hold;
 pub mod incarnation;
 pub mod librdkafka;
 mod outlet;
@@ -106,6 +107,34 @@ pub struct StartingPoint {
     pub in_charge: bool,
 }
 
+/// The record that says who is in charge from now on.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    pub(crate) bytes: Vec<u8>,
+    /// What is unknown until it is committed.
+    pub(crate) in_doubt: InDoubt,
+}
+
+impl StartingPoint {
+    /// Goes on behind the checkpoint `id` that Kafka holds, as `owner`.
+    pub(crate) fn behind((checkpoint, id): (Checkpoint, CheckpointId), owner: Owner) -> Self {
+        let in_charge = checkpoint.owner.instance == owner.instance;
+        let checkpoint = if in_charge { checkpoint } else { checkpoint.taken_over(&id, owner) };
+        Self { checkpoint, previous: Some(id), in_charge }
+    }
+
+    /// The chain that begins here, and what is to be written before anything else.
+    pub(crate) fn begin(self) -> Result<(Chain, Option<Announcement>)> {
+        let (bytes, id) = codec::encode(&self.checkpoint)?;
+        if let (true, Some(id)) = (self.in_charge, self.previous.clone()) {
+            return Ok((Chain::new(Delivery { checkpoint: self.checkpoint, id }), None));
+        }
+        let in_doubt = InDoubt { previous: self.previous, attempted: Some(id.clone()) };
+        let chain = Chain::new(Delivery { checkpoint: self.checkpoint, id });
+        Ok((chain, Some(Announcement { bytes, in_doubt })))
+    }
+}
+
 /// Parts of a [`Deliverer`] that outlive a run.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -131,8 +160,7 @@ impl Deliverer {
         shared: Shared,
         memory: &mut Memory,
     ) -> Result<Self> {
-        let (bytes, id) = codec::encode(&start.checkpoint)?;
-        let id = start.previous.clone().filter(|_| start.in_charge).unwrap_or(id);
+        let (chain, announcement) = start.begin()?;
         let place = (store.topic(), store.partition());
         let mut deliverer = Self {
             outlet: Outlet::new(incarnation, place, shared.names, Arc::clone(&shared.metrics))?,
@@ -141,16 +169,15 @@ impl Deliverer {
             limits,
             checkpoint_topic: store.topic().into(),
             checkpoint_partition: store.partition(),
-            chain: Chain::new(Delivery { checkpoint: start.checkpoint, id }),
+            chain,
             metrics: shared.metrics,
             status: shared.status,
         };
-        if start.in_charge {
+        let Some(Announcement { bytes, in_doubt }) = announcement else {
             deliverer.show_checkpoint(deliverer.chain.last());
             return Ok(deliverer);
-        }
-        let attempted = Some(deliverer.chain.tip().id.clone());
-        memory.in_doubt = Some(InDoubt { previous: start.previous, attempted });
+        };
+        memory.in_doubt = Some(in_doubt);
         match mode {
             DeliveryMode::ExactlyOnce => exactly_once::take_charge(&mut deliverer, &bytes).await?,
             DeliveryMode::AtLeastOnce => at_least_once::take_charge(&mut deliverer, &bytes).await?,

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::newest::Newest;
 use super::{Checkpoint, CheckpointId, Fence, codec};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -188,7 +189,7 @@ impl Inner {
         let deadline = Instant::now() + BLOCKED_AFTER;
         loop {
             let stable = self.watermarks(committed, self.partition)?.1;
-            if stable >= end {
+            if Newest::new(&self.relay, end).is_decided(stable) {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -240,7 +241,7 @@ impl Inner {
             .add_partition_offset(&self.topic, partition, Offset::Offset(start))
             .and_then(|()| consumer.assign(&assignment))
             .map_err(|e| kafka::error(&e, self.reading(partition)))?;
-        let mut newest = None;
+        let mut newest = Newest::new(&self.relay, end);
         let mut deadline = Instant::now() + REQUEST_TIMEOUT;
         while Instant::now() < deadline {
             match consumer.poll(Duration::from_millis(100)) {
@@ -248,11 +249,9 @@ impl Inner {
                 Some(Ok(record)) => {
                     failpoint::hit("checkpoint_read_partial")?;
                     deadline = Instant::now() + REQUEST_TIMEOUT;
-                    if record.offset() < end && record.key() == Some(self.relay.as_bytes()) {
-                        newest = record.payload().map(<[u8]>::to_vec);
-                    }
+                    newest.see(record.offset(), record.key(), record.payload());
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(newest),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(newest.found()),
                 Some(Err(e)) if e.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {}
                 Some(Err(e)) => return Err(kafka::error(&e, self.reading(partition))),
             }

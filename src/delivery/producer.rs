@@ -1,9 +1,9 @@
 //! One producer object, one producer epoch. Never reused after anything uncertain.
 //!
 //! A transactional one holds its records back until [`Producer::release`]: their partitions join the Kafka transaction
-//! meanwhile, which takes a round trip and more, but nothing of it can overtake the transaction before. What holds them
-//! is `linger.ms`: librdkafka sends a batch when it is full, has lingered long enough, or when a flush begins. (Its
-//! `rd_kafka_pause_partitions` would say the same more plainly, but leaves an entry in a queue that no producer empties.)
+//! meanwhile, which takes a round trip and more, but nothing of it can overtake the transaction before (`hold`).
+//! (librdkafka's `rd_kafka_pause_partitions` would say the same more plainly, but leaves an entry in a queue that no
+//! producer empties.)
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::classify::{Answer, CommitSeen};
 use super::events::{EventLog, Events, Trouble};
+use super::hold::Hold;
 use super::librdkafka::{NativeError, NativeProducer, TopicHandle};
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
@@ -59,19 +60,6 @@ pub struct Producer {
     commit_timeout: Duration,
 }
 
-/// How much a transactional producer holds back.
-#[derive(Debug)]
-struct Hold {
-    /// A batch of so many records or bytes would be sent at once.
-    limits: (usize, usize),
-    /// What is held lingers so long.
-    linger: Duration,
-    /// Records and bytes held; `None` when they were let go.
-    held: Option<(usize, usize)>,
-    /// When the open transaction began.
-    since: Instant,
-}
-
 impl Producer {
     /// Creates a producer; with a transactional id it also fences the older ones of that id. Blocks.
     ///
@@ -86,7 +74,7 @@ impl Producer {
     ) -> Result<Self> {
         let events = Arc::new(EventLog::new(trouble));
         let client = client_config(config, id);
-        let hold = id.map(|_| Hold::of(&client));
+        let hold = id.map(|_| hold(&client));
         let commit_timeout = commit_timeout(&client);
         let producer: ThreadedProducer<Events> = client
             .create_with_context(Events::new(metrics, Arc::clone(&events)))
@@ -127,7 +115,7 @@ impl Producer {
     pub fn open(&mut self) -> Result<()> {
         self.events.transaction_begins();
         let Some(hold) = &mut self.hold else { return Ok(()) };
-        hold.since = Instant::now();
+        hold.begin(Instant::now());
         self.native.begin_transaction().map_err(|e| delivery_error("beginning a Kafka transaction", &e))
     }
 
@@ -145,7 +133,7 @@ impl Producer {
         let handle = self.topics.get(topic);
         let handle = handle.ok_or_else(|| Error::new(Code::Internal, "a record names a topic that was never added"))?;
         if let Some(hold) = &mut self.hold {
-            hold.count(record)?;
+            hold.count(record.weight())?;
         }
         handle.enqueue(record).map_err(|e| self.events.explain(delivery_error("enqueueing a record", &e)))
     }
@@ -155,11 +143,7 @@ impl Producer {
     /// # Errors
     /// `DeliveryFailed` if they were held back for so long that some may have been sent already.
     pub fn release(&mut self) -> Result<()> {
-        let Some(hold) = &mut self.hold else { return Ok(()) };
-        if hold.held.take().is_some() && hold.since.elapsed() >= hold.linger {
-            return Err(Error::new(Code::DeliveryFailed, "acknowledgements took as long as records may wait"));
-        }
-        Ok(())
+        self.hold.as_mut().map_or(Ok(()), |hold| hold.release(Instant::now()))
     }
 
     /// Sends what was enqueued and released, and waits until all of it is acknowledged.
@@ -180,7 +164,7 @@ impl Producer {
     /// None of its own: what the commit returned is for `classify` to judge.
     pub fn commit(&mut self) -> Call<(CommitSeen, Option<NativeError>)> {
         if let Some(hold) = &mut self.hold {
-            hold.held = Some((0, 0));
+            hold.again();
         }
         let (native, events, timeout) = (Arc::clone(&self.native), Arc::clone(&self.events), self.commit_timeout);
         kafka::start(move || {
@@ -198,31 +182,10 @@ impl Producer {
     }
 }
 
-impl Hold {
-    fn of(client: &ClientConfig) -> Self {
-        let number = |key: &str, usual| client.get(key).and_then(|text| text.parse().ok()).unwrap_or(usual);
-        Self {
-            limits: (number("batch.num.messages", BATCH_RECORDS), number("batch.size", BATCH_BYTES)),
-            linger: Duration::from_millis(number("linger.ms", 0) as u64),
-            held: Some((0, 0)),
-            since: Instant::now(),
-        }
-    }
-
-    /// Counts all partitions together, so it errs on the safe side.
-    fn fits(&self, records: usize, bytes: usize) -> bool {
-        self.held.is_none_or(|held| held.0 + records < self.limits.0 && held.1 + bytes < self.limits.1)
-    }
-
-    fn count(&mut self, record: &Record<'_>) -> Result<()> {
-        let Some((records, bytes)) = self.held else { return Ok(()) };
-        let weight = record.weight();
-        if !self.fits(1, weight) {
-            return Err(Error::new(Code::Internal, "I3: a record would overtake those of the transaction before"));
-        }
-        self.held = Some((records + 1, bytes + weight));
-        Ok(())
-    }
+fn hold(client: &ClientConfig) -> Hold {
+    let number = |key: &str, usual| client.get(key).and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let limits = (number("batch.num.messages", BATCH_RECORDS), number("batch.size", BATCH_BYTES));
+    Hold::new(limits, Duration::from_millis(number("linger.ms", 0) as u64), Instant::now())
 }
 
 /// Waits until everything enqueued is acknowledged.

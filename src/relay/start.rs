@@ -155,12 +155,9 @@ impl Beginning<'_> {
         let resumed = found.is_some();
         let charge = match found {
             None => Charge::Vacant(incarnation),
-            Some((checkpoint, id)) => {
-                self.ensure_usable(&checkpoint)?;
-                let in_charge = checkpoint.owner.instance == self.relay.owner.instance;
-                let checkpoint =
-                    if in_charge { checkpoint } else { checkpoint.taken_over(&id, self.relay.owner_of(memory)) };
-                let start = StartingPoint { checkpoint, previous: Some(id), in_charge };
+            Some(found) => {
+                self.ensure_usable(&found.0)?;
+                let start = StartingPoint::behind(found, self.relay.owner_of(memory));
                 Charge::Taken(Box::new(self.deliverer(incarnation, start, memory).await?))
             }
         };

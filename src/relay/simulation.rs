@@ -1,0 +1,65 @@
+//! The protocol under schedules of chance: relays that decide with the code of `delivery`, `checkpoint` and `relay`, a
+//! broker with its two transactional ids, and a network that loses, delays and repeats. One thread, no clock, a seed.
+//!
+//! ```text
+//! source ─▶ process (flight, chain, hold, classify, charge) ─▶ client ─▶ requests ─▶ broker ─▶ truth
+//!             killed, stopped, failed, started twice                     lost, late, twice      judges every commit
+//! ```
+//!
+//! A broken promise is printed with its seed; `OUTBOXD_SEED=… cargo test --lib simulation` runs that schedule alone.
+
+mod broker;
+mod client;
+mod process;
+mod source;
+mod truth;
+mod world;
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use truth::Violation;
+use world::{Seen, Stage, World};
+
+/// Microseconds of simulated time.
+type Micros = u64;
+const MILLI: Micros = 1_000;
+const SECOND: Micros = 1_000_000;
+
+/// How long `make test` tries schedules of chance.
+const SLICE: Duration = Duration::from_secs(4);
+
+/// An instant is needed by the code that decides; only differences count.
+fn instant(now: Micros) -> Instant {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now) + Duration::from_micros(now)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
+}
+
+fn run(stage: &Stage, seed: u64) -> Seen {
+    World::new(stage, seed).run().unwrap_or_else(|Violation(what)| panic!("OUTBOXD_SEED={seed}: {what}"))
+}
+
+#[test]
+fn no_schedule_breaks_a_promise() {
+    let stage = Stage::new();
+    if let Some(seed) = number("OUTBOXD_SEED") {
+        println!("{:?}", run(&stage, seed));
+        return;
+    }
+    let (began, wanted) = (Instant::now(), number("OUTBOXD_SCHEDULES"));
+    let mut seen = Seen::default();
+    for seed in 0.. {
+        if wanted.map_or_else(|| began.elapsed() >= SLICE, |wanted| seed >= wanted) {
+            break;
+        }
+        seen.add(&run(&stage, seed));
+    }
+    println!("seeds from 0: {seen:?} in {:?}", began.elapsed());
+    // Schedules in which nothing happens would prove nothing.
+    assert!(seen.all_occurred(), "{seen:?}");
+}

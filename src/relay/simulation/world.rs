@@ -1,0 +1,400 @@
+//! Time, the network and what goes wrong: a queue of what happens next, filled by chance.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::broker::{Answer, Broker, Due, Request};
+use super::process::{Around, Input, Process, Settings, Wish};
+use super::source::Source;
+use super::truth::{Truth, Violation};
+use super::{MILLI, Micros, SECOND};
+use crate::checkpoint::Owner;
+use crate::config::{BatchConfig, Config, Sources};
+use crate::relay::Relay;
+use crate::telemetry::metrics::BuildInfo;
+use crate::telemetry::{Metrics, Status};
+
+/// Nothing takes longer, or it is stuck.
+const END: Micros = 7_200 * SECOND;
+
+/// What all schedules share.
+pub(super) struct Stage {
+    config: Config,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let set = [
+            "name=orders",
+            "source.host=localhost",
+            "source.user=outboxd",
+            "source.password_env=PASSWORD",
+            "kafka.brokers=localhost:9092",
+            "outbox.orders.table=shop.outbox",
+        ];
+        let env = vec![("PASSWORD".to_owned(), "x".to_owned())];
+        let sources = Sources { file: None, env, set: set.map(str::to_owned).to_vec() };
+        let config = crate::config::load(&sources).unwrap().config;
+        let metrics = Arc::new(Metrics::new("orders", &BuildInfo::current(), ["shop.outbox"].into_iter()));
+        Self { config, metrics, status: Arc::new(Status::new("orders")) }
+    }
+
+    fn process(&self, number: u64) -> Process {
+        let owner =
+            Owner { instance: number.to_string(), host: String::new(), pid: 1, incarnation: 0, started_at: number };
+        Process::new(Relay {
+            owner,
+            config: self.config.clone(),
+            first_start: true,
+            metrics: Arc::clone(&self.metrics),
+            status: Arc::clone(&self.status),
+            warned: Mutex::default(),
+        })
+    }
+}
+
+/// How often what happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    schedules: u64,
+    commits: u64,
+    broken_requests: u64,
+    late_requests: u64,
+    kills: u64,
+    failures: u64,
+    pauses: u64,
+    drains: u64,
+    rivals: u64,
+    successors: u64,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.schedules += other.schedules;
+        self.commits += other.commits;
+        self.broken_requests += other.broken_requests;
+        self.late_requests += other.late_requests;
+        self.kills += other.kills;
+        self.failures += other.failures;
+        self.pauses += other.pauses;
+        self.drains += other.drains;
+        self.rivals += other.rivals;
+        self.successors += other.successors;
+    }
+
+    pub(super) fn all_occurred(&self) -> bool {
+        let network = self.broken_requests.min(self.late_requests);
+        let process = self.kills.min(self.failures).min(self.pauses).min(self.drains);
+        self.schedules.min(self.commits).min(network).min(process).min(self.rivals).min(self.successors) > 0
+    }
+}
+
+#[derive(Debug)]
+enum What {
+    Arrives { slot: usize, run: u64, client: usize, epoch: u64, number: u64, request: Request, answered: bool },
+    Happens { slot: usize, run: u64, input: Input },
+    Broker(Due),
+    Written,
+    Harm,
+    Starts(usize),
+}
+
+#[derive(Debug)]
+struct Slot {
+    process: Option<Process>,
+    /// Counts runs and processes: what was meant for an earlier one is dropped.
+    run: u64,
+    paused: Micros,
+    /// What an injected failure does.
+    dies: bool,
+}
+
+pub(super) struct World<'a> {
+    stage: &'a Stage,
+    chance: StdRng,
+    now: Micros,
+    queue: BinaryHeap<Reverse<(Micros, u64)>>,
+    events: Vec<Option<What>>,
+    broker: Broker,
+    truth: Truth,
+    source: Source,
+    settings: Settings,
+    slots: [Slot; 2],
+    /// Processes so far.
+    processes: u64,
+    /// So many requests will still be broken, each with this probability.
+    harm: u32,
+    odds: f64,
+    seen: Seen,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(stage: &'a Stage, seed: u64) -> Self {
+        let mut chance = StdRng::seed_from_u64(seed);
+        let mut truth = Truth::default();
+        let count = chance.random_range(1..=24);
+        let source = Source::new(count, &mut truth, &mut chance);
+        let limits = BatchConfig {
+            max_bytes: *pick(&[400, 1 << 20], &mut chance),
+            max_records: *pick(&[1, 6, 1000], &mut chance),
+            linger: *pick(&[Duration::ZERO, Duration::from_millis(3)], &mut chance),
+        };
+        let settings = Settings {
+            limits,
+            batch: *pick(&[5, 12, 1000], &mut chance),
+            in_flight: *pick(&[2000, 1 << 20], &mut chance),
+        };
+        let slot = || Slot { process: None, run: 0, paused: 0, dies: false };
+        let mut world = Self {
+            stage,
+            now: 0,
+            queue: BinaryHeap::new(),
+            events: Vec::new(),
+            broker: Broker::new(),
+            truth,
+            source,
+            settings,
+            slots: [slot(), slot()],
+            processes: 0,
+            harm: *pick(&[0, 1, 2, 4, 12], &mut chance),
+            odds: *pick(&[0.02, 0.1, 0.4], &mut chance),
+            seen: Seen { schedules: 1, ..Seen::default() },
+            chance,
+        };
+        world.at(0, What::Starts(0));
+        world.at(MILLI, What::Written);
+        for _ in 0..*pick(&[0, 0, 1, 2, 4], &mut world.chance) {
+            let after = world.up_to(&[50 * MILLI, 400 * MILLI, 10 * SECOND]);
+            world.at(after, What::Harm);
+        }
+        world
+    }
+
+    fn at(&mut self, after: Micros, what: What) {
+        self.queue.push(Reverse((self.now.saturating_add(after), self.events.len() as u64)));
+        self.events.push(Some(what));
+    }
+
+    pub(super) fn run(mut self) -> Result<Seen, Violation> {
+        while let Some(Reverse((time, number))) = self.queue.pop() {
+            self.now = time;
+            let what = usize::try_from(number).ok().and_then(|number| self.events[number].take());
+            if let Some(what) = what {
+                self.happen(what)?;
+            }
+            if time > END {
+                break;
+            }
+        }
+        if self.truth.groups != self.source.len() as u64 {
+            let what = format!("stuck: {} of {} groups are committed", self.truth.groups, self.source.len());
+            return Err(Violation(what));
+        }
+        self.seen.commits = self.truth.commits;
+        Ok(self.seen)
+    }
+
+    fn happen(&mut self, what: What) -> Result<(), Violation> {
+        match what {
+            What::Arrives { slot, run, client, epoch, number, request, answered } => {
+                let answer = self.broker.handle((client, epoch), &request, &mut self.truth)?;
+                self.follow_up();
+                if answered {
+                    self.reply((slot, run), client, number, Some(answer));
+                }
+            }
+            What::Happens { slot, run, input } if self.slots[slot].run == run => self.input(slot, input)?,
+            What::Happens { .. } => {}
+            What::Broker(Due::Marker { id, partition, .. }) => self.broker.mark(id, partition),
+            What::Broker(Due::Timeout { id, number, .. }) => {
+                self.broker.time_out(id, number);
+                self.follow_up();
+            }
+            What::Written => self.write()?,
+            What::Harm => self.do_harm()?,
+            What::Starts(slot) => self.start(slot)?,
+        }
+        Ok(())
+    }
+
+    /// Markers take a moment, each its own.
+    fn follow_up(&mut self) {
+        for due in std::mem::take(&mut self.broker.due) {
+            let after = match due {
+                Due::Timeout { after, .. } => after,
+                Due::Marker { .. } => self.delay(),
+            };
+            self.at(after, What::Broker(due));
+        }
+    }
+
+    /// Below one of these, each as likely.
+    fn up_to(&mut self, limits: &[Micros]) -> Micros {
+        let limit = *pick(limits, &mut self.chance);
+        self.chance.random_range(0..limit)
+    }
+
+    fn delay(&mut self) -> Micros {
+        match self.chance.random_range(0..20) {
+            0 => self.chance.random_range(MILLI..60 * MILLI),
+            _ => self.chance.random_range(100..1500),
+        }
+    }
+
+    fn reply(&mut self, (slot, run): (usize, u64), client: usize, number: u64, answer: Option<Answer>) {
+        let after = self.delay();
+        self.at(after, What::Happens { slot, run, input: Input::Answer { client, number, answer } });
+    }
+
+    fn write(&mut self) -> Result<(), Violation> {
+        self.source.written += self.chance.random_range(1..=4).min(self.source.len() - self.source.written);
+        if self.source.written < self.source.len() {
+            let after = match self.chance.random_range(0..12) {
+                0 => self.chance.random_range(0..3 * SECOND),
+                _ => self.chance.random_range(0..6 * MILLI),
+            };
+            self.at(after, What::Written);
+        }
+        for slot in 0..self.slots.len() {
+            self.input(slot, Input::Read)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, slot: usize) -> Result<(), Violation> {
+        if self.slots[slot].process.as_ref().is_some_and(|process| !process.is_gone()) {
+            return Ok(());
+        }
+        self.processes += 1;
+        self.slots[slot].process = Some(self.stage.process(self.processes));
+        self.slots[slot].run += 1;
+        self.slots[slot].paused = 0;
+        self.input(slot, Input::Wake)
+    }
+
+    fn input(&mut self, slot: usize, input: Input) -> Result<(), Violation> {
+        let run = self.slots[slot].run;
+        if self.now < self.slots[slot].paused {
+            self.at(self.slots[slot].paused - self.now, What::Happens { slot, run, input });
+            return Ok(());
+        }
+        let Some(process) = &mut self.slots[slot].process else { return Ok(()) };
+        let mut around = Around {
+            now: self.now,
+            chance: &mut self.chance,
+            source: &self.source,
+            settings: &self.settings,
+            wishes: Vec::new(),
+        };
+        let ended = process.handle(input, &mut around)?;
+        let (wishes, gone, tripped) = (around.wishes, process.is_gone(), process.has_tripped());
+        if ended {
+            self.slots[slot].run += 1;
+        }
+        for wish in wishes {
+            match wish {
+                Wish::Request { client, epoch, number, request } => {
+                    self.transmit((slot, run), client, epoch, number, request);
+                }
+                Wish::After(after, input) => {
+                    let run = self.slots[slot].run;
+                    self.at(after, What::Happens { slot, run, input });
+                }
+            }
+        }
+        if tripped && self.slots[slot].dies {
+            self.kill(slot);
+        } else if gone {
+            self.seen.successors += 1;
+            self.slots[slot].process = None;
+            self.slots[slot].run += 1;
+            // Somebody has to go on.
+            if self.slots.iter().all(|slot| slot.process.is_none()) {
+                self.at(SECOND, What::Starts(slot));
+            }
+        }
+        Ok(())
+    }
+
+    /// A request goes its way, or not.
+    fn transmit(&mut self, whose: (usize, u64), client: usize, epoch: u64, number: u64, request: Request) {
+        let (slot, run) = whose;
+        let mut after = self.delay();
+        let mut answered = true;
+        if self.harm > 0 && self.chance.random_bool(self.odds) {
+            self.harm -= 1;
+            let quiet = match self.chance.random_range(0..6) {
+                0 => self.chance.random_range(0..70 * SECOND),
+                _ => self.chance.random_range(0..5 * MILLI),
+            };
+            match self.chance.random_range(0..4) {
+                // Slow, nothing else.
+                0 => after = self.up_to(&[2 * SECOND, 50 * SECOND, 100 * SECOND]),
+                // The request never arrives.
+                1 => {
+                    self.seen.broken_requests += 1;
+                    let input = Input::Answer { client, number, answer: None };
+                    self.at(quiet, What::Happens { slot, run, input });
+                    return;
+                }
+                // It arrives, now or late, and nobody waits for the answer any more.
+                late => {
+                    self.seen.late_requests += 1;
+                    answered = false;
+                    if late == 2 {
+                        after = self.up_to(&[20 * MILLI, 3 * SECOND, 15 * SECOND]);
+                    }
+                    let input = Input::Answer { client, number, answer: None };
+                    self.at(quiet, What::Happens { slot, run, input });
+                }
+            }
+        }
+        self.at(after, What::Arrives { slot, run, client, epoch, number, request, answered });
+    }
+
+    fn kill(&mut self, slot: usize) {
+        self.seen.kills += 1;
+        self.slots[slot].process = None;
+        self.slots[slot].run += 1;
+        let after = self.up_to(&[MILLI, SECOND, 5 * SECOND]);
+        self.at(after, What::Starts(slot));
+    }
+
+    fn do_harm(&mut self) -> Result<(), Violation> {
+        let slot = usize::from(self.slots[1].process.is_some() && self.chance.random_bool(0.5));
+        let Some(process) = &mut self.slots[slot].process else { return Ok(()) };
+        match self.chance.random_range(0..6) {
+            0 => self.kill(slot),
+            1 | 2 => {
+                self.seen.failures += 1;
+                process.trip(self.chance.random_range(0..30));
+                self.slots[slot].dies = self.chance.random_bool(0.5);
+            }
+            3 => {
+                self.seen.pauses += 1;
+                let time = self.up_to(&[30 * MILLI, 3 * SECOND, 90 * SECOND]);
+                self.slots[slot].paused = self.now + time;
+            }
+            4 => {
+                self.seen.drains += 1;
+                self.input(slot, Input::Drain)?;
+            }
+            _ => {
+                self.seen.rivals += 1;
+                self.start(1 - slot)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pick<'t, T>(from: &'t [T], chance: &mut StdRng) -> &'t T {
+    &from[chance.random_range(0..from.len())]
+}

@@ -56,6 +56,10 @@ soak-binlog: setup ## logs of gigabytes, 100,000 changed bytes (some minutes, 20
 	@cargo test --test it --features failpoints soak_binlog -- --ignored --nocapture --test-threads=1
 	@OUTBOXD_FLIPS=100000 cargo test --lib --features failpoints a_changed_byte -- --nocapture
 
+.PHONY: soak-large
+soak-large: setup ## one source transaction of 5,000,000 rows, in bounded memory (some minutes, 5 GB of disk)
+	@cargo test --release --test it soak_large -- --ignored --nocapture
+
 # make fuzz SECONDS=600: so long for each of six targets.
 FUZZ_SECONDS = $(or $(SECONDS),60)
 

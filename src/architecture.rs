@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // A batch carries the step of the checkpoint that covers exactly its rows (I2).
-    ("batch", &["position", "outbox", "record", "checkpoint"]),
+    ("batch", &["position", "binlog::event", "outbox", "record", "checkpoint"]),
     (
         "delivery",
         &[

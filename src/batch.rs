@@ -5,21 +5,24 @@
 //! takes as many batches as are waiting, within `[batch]`. So batching needs no timer: under load groups grow by
 //! themselves while the previous Kafka transaction commits ("natural group commit").
 
+use crate::binlog::event::Fingerprint;
 use crate::checkpoint::{Checkpoint, CheckpointDelta};
-use crate::outbox::SourceTransaction;
-use crate::position::{GtidState, MixedGtids};
+use crate::outbox::{Part, SourceTransaction};
+use crate::position::{FilePosition, GtidState, MixedGtids};
 use crate::record::Records;
 
 /// A batch is handed on at this size even if more is waiting: small enough to keep the delivery busy meanwhile.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
-/// Consecutive whole source transactions, mapped.
+/// Consecutive whole source transactions, mapped; or a part of a large one.
 #[derive(Debug)]
 pub struct Batch {
     /// Their records in source order; none for a mere progress step.
     pub records: Records,
     /// The step over them.
     pub delta: CheckpointDelta,
+    /// Ends within a large source transaction: the rest belongs into the same Kafka transaction.
+    pub open: bool,
 }
 
 /// Collects source transactions into the open batch.
@@ -29,6 +32,8 @@ pub struct Batcher {
     from: u64,
     records: Records,
     delta: Option<CheckpointDelta>,
+    /// The last thing added was a part of a large group.
+    open: bool,
     /// Whether a sign of life is wanted where nothing happens.
     beats: bool,
     /// The step that stays behind the last closed batch.
@@ -38,7 +43,7 @@ pub struct Batcher {
 impl Batcher {
     /// `groups`: event groups processed so far (I2).
     pub fn new(groups: u64) -> Self {
-        Self { from: groups, records: Records::default(), delta: None, beats: false, rest: None }
+        Self { from: groups, records: Records::default(), delta: None, open: false, beats: false, rest: None }
     }
 
     /// From now on [`Batcher::beat`] gives a step; the first one stays at `checkpoint`. Not behind one that has seen no
@@ -59,7 +64,7 @@ impl Batcher {
 
     /// Unless a group waits, the next batch is a step over nothing: a sign of life in the checkpoint topic.
     pub fn beat(&mut self) {
-        if self.delta.is_none() {
+        if self.delta.is_none() && !self.open {
             self.delta.clone_from(&self.rest);
         }
     }
@@ -74,17 +79,8 @@ impl Batcher {
     /// # Errors
     /// If GTIDs of two products come in one stream, which no server sends.
     pub fn add(&mut self, transaction: &SourceTransaction) -> Result<(), MixedGtids> {
-        let records = self.records.len() as u64;
-        let delta = self.delta.get_or_insert_with(|| CheckpointDelta {
-            from: self.from,
-            to: self.from,
-            gtids: None,
-            end: transaction.end.clone(),
-            terminator: transaction.fingerprint.clone(),
-            xa: Vec::new(),
-            committed_at_us: transaction.committed_at_us,
-            records,
-        });
+        let SourceTransaction { end, fingerprint, committed_at_us, .. } = transaction;
+        let delta = self.step(end, fingerprint, *committed_at_us);
         delta.to += 1;
         match (&mut delta.gtids, &transaction.gtid) {
             (Some(gtids), Some(gtid)) => gtids.insert(gtid)?,
@@ -97,8 +93,31 @@ impl Batcher {
         delta.end = transaction.end.clone();
         delta.terminator.clone_from(&transaction.fingerprint);
         delta.committed_at_us = transaction.committed_at_us;
-        delta.records = records;
+        self.open = false;
         Ok(())
+    }
+
+    /// Adds a part of a large group, whose records were appended before. It is no step by itself.
+    pub fn add_part(&mut self, part: &Part) {
+        self.step(&part.large.ends(), &part.large.fingerprint, part.committed_at_us);
+        self.open = true;
+    }
+
+    /// The step over the open batch; one that ends there if it is the first.
+    fn step(&mut self, end: &FilePosition, terminator: &Fingerprint, committed_at_us: i64) -> &mut CheckpointDelta {
+        let (from, records) = (self.from, self.records.len() as u64);
+        let delta = self.delta.get_or_insert_with(|| CheckpointDelta {
+            from,
+            to: from,
+            gtids: None,
+            end: end.clone(),
+            terminator: terminator.clone(),
+            xa: Vec::new(),
+            committed_at_us,
+            records,
+        });
+        delta.records = records;
+        delta
     }
 
     /// Whether records wait to be handed on.
@@ -115,14 +134,11 @@ impl Batcher {
     pub fn close(&mut self) -> Option<Batch> {
         let delta = self.delta.take()?;
         self.from = delta.to;
-        self.rest = self.beats.then(|| CheckpointDelta {
-            from: delta.to,
-            gtids: None,
-            xa: Vec::new(),
-            records: 0,
-            ..delta.clone()
-        });
-        Some(Batch { records: std::mem::take(&mut self.records), delta })
+        // Within a group there is no place to rest at.
+        let rests = self.beats && !self.open;
+        self.rest =
+            rests.then(|| CheckpointDelta { from: delta.to, gtids: None, xa: Vec::new(), records: 0, ..delta.clone() });
+        Some(Batch { records: std::mem::take(&mut self.records), delta, open: self.open })
     }
 }
 

@@ -149,12 +149,21 @@ pub struct CheckpointDelta {
 }
 
 impl CheckpointDelta {
+    /// Whether it moves over no group: a part of a large one is no step.
+    fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
     /// Joins the delta that follows directly.
     ///
     /// # Errors
     /// `Internal` if `next` does not begin where this one ends (I2).
     pub fn join(&mut self, next: Self) -> Result<()> {
         ensure_follows(self.to, next.from)?;
+        if next.is_empty() && !self.is_empty() {
+            self.records += next.records;
+            return Ok(());
+        }
         let mut gtids = self.gtids.take();
         match (&mut gtids, &next.gtids) {
             (Some(gtids), Some(later)) => gtids.advance_to(later).map_err(mixed)?,

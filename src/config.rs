@@ -222,6 +222,8 @@ pub struct BatchConfig {
     pub max_records: usize,
     /// Wait this long for more before a Kafka transaction closes; zero: close as soon as nothing waits.
     pub linger: Duration,
+    /// Bytes of row events of one source transaction that one Kafka transaction may carry.
+    pub max_stream_bytes: u64,
 }
 
 /// `[outbox.NAME]`: one outbox table and how its rows become records.

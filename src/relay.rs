@@ -24,16 +24,17 @@ use crate::delivery::{Deliverer, Memory};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::findings::{self, Finding, Level};
+use crate::outbox::Large;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Metrics, Status};
 
 pub use supervise::supervise;
 
-/// Largest source transaction held in memory, in units of `batch.max_bytes`.
-const TRANSACTION_LIMIT: usize = 16;
+/// Rows of undecided distributed transactions held in memory, in units of `batch.max_bytes`.
+const PREPARED_LIMIT: usize = 16;
 
 /// And in bytes, whatever `batch.max_bytes` is.
-const TRANSACTION_MAX: usize = 1 << 30;
+const PREPARED_MAX: usize = 1 << 30;
 
 /// Runs in a row that may meet the same damage at the same place before a human has to look.
 const SAME_DAMAGE: u32 = 2;
@@ -81,16 +82,25 @@ impl Relay {
     }
 }
 
-/// One run: fence, load, prove, stream. Ends with `Ok` when drained.
+/// How a run ends if nothing goes wrong.
+#[derive(Debug)]
+enum Ended {
+    /// Everything that was read is delivered.
+    Drained,
+    /// So is everything before a large group, which the next run reads again and carries.
+    Before(Arc<Large>),
+}
+
+/// One run: fence, load, prove, stream. `large`: a large group that was read before.
 ///
 /// # Errors
 /// The first error of any stage; its code says what `supervise` does about it.
-async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Result<()> {
+async fn run_once(relay: &Relay, memory: &mut Memory, large: Option<Arc<Large>>, shutdown: &Shutdown) -> Result<Ended> {
     // Nothing is at risk before the stream: a drain need not wait for the step in hand. Every step has a time limit of
     // its own, the longest above the watchdog's.
     let started = tokio::select! {
         biased;
-        () = shutdown.drain.cancelled() => return Ok(()),
+        () = shutdown.drain.cancelled() => return Ok(Ended::Drained),
         started = relay.status.ticking(Box::pin(start_run(relay, memory))) => started?,
     };
     let Started { deliverer, source, catalog, store } = started;
@@ -100,7 +110,7 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     let (sender, receiver) = channel(in_flight_limit(relay.config.batch.max_bytes));
     relay.status.attach(sender.gauge());
     let from = deliverer.last().checkpoint();
-    let reader = read::Reader::new(relay, source, catalog, from, shutdown.drain.clone())?;
+    let reader = read::Reader::new(relay, source, catalog, (from, large), shutdown.drain.clone())?;
     // The reader has a thread of its own to run on; the delivery runs here.
     let reading = tokio::spawn(reader.run(sender));
     let stop_reading = reading.abort_handle();
@@ -113,7 +123,7 @@ async fn run_once(relay: &Relay, memory: &mut Memory, shutdown: &Shutdown) -> Re
     delivered?;
     match read {
         Ok(result) => result,
-        Err(stopped) if stopped.is_cancelled() => Ok(()),
+        Err(stopped) if stopped.is_cancelled() => Ok(Ended::Drained),
         Err(panicked) => Err(Error::new(Code::TaskPanicked, "the reader").caused_by(panicked)),
     }
 }

@@ -10,7 +10,7 @@ use outboxd::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use outboxd::config::{self, Config, OutboxConfig, Sources};
 use outboxd::delivery::incarnation::Incarnation;
 use outboxd::outbox::transaction::{Ignored, Observer};
-use outboxd::outbox::{Tables, Transactions};
+use outboxd::outbox::{Limits, Step, Tables, Transactions};
 use outboxd::position::FilePosition;
 use outboxd::record::{MapError, Mapper, Topic, TopicId};
 use outboxd::telemetry::Metrics;
@@ -189,11 +189,12 @@ impl Pipeline {
         let filter = TableFilter::new(outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
         let mut mapper = Mapper::new(Arc::clone(&outboxes))?;
         let partitions = u32::try_from(PARTITIONS)?.try_into()?;
+        let limits = Limits { held: usize::MAX, prepared: usize::MAX, large: u64::MAX };
         mapper.add_topic(topic, Topic { id: TopicId(0), partitions, max_record_bytes: MAX_RECORD });
         Ok(Self {
             events,
             interpreter: Interpreter::new(filter, Contiguity::Gaps, FilePosition { file: "".into(), offset: 4 }),
-            transactions: Transactions::new(Arc::clone(&outboxes), usize::MAX, Vec::new()),
+            transactions: Transactions::new(Arc::clone(&outboxes), limits, Vec::new(), None),
             tables: Tables::new(outboxes, Vec::new()),
             mapper,
             batcher: Batcher::new(0),
@@ -220,7 +221,7 @@ impl Pipeline {
 
     fn take(&mut self, event: mysql_async::binlog::events::Event) -> Result<()> {
         let event = self.interpreter.interpret(event)?;
-        let Some(transaction) = self.transactions.apply(event, &mut Nobody)? else { return Ok(()) };
+        let Some(Step::Group(transaction)) = self.transactions.apply(event, &mut Nobody)? else { return Ok(()) };
         let first = self.batcher.records().len();
         for rows in &transaction.rows {
             let (mapper, records) = (&mut self.mapper, self.batcher.records());

@@ -300,6 +300,7 @@ fn batch(settings: &Settings<'_>) -> Option<BatchConfig> {
         max_bytes: settings.size("batch.max_bytes")?,
         max_records: settings.integer("batch.max_records")?,
         linger: settings.duration("batch.linger")?,
+        max_stream_bytes: settings.size("batch.max_stream_bytes")? as u64,
     })
 }
 

@@ -191,10 +191,16 @@ pub(super) const KEYS: &[Key] = &[
         "How long a Kafka transaction waits for more; `0ms`: it closes as soon as nothing waits.",
     ),
     key(
+        "batch.max_stream_bytes",
+        Size(MIB, 1_024 * 1_024 * MIB),
+        Default("4GiB"),
+        "Outbox row events of one source transaction that one Kafka transaction may carry. Above `max_bytes` they are streamed into it; it must end within `transaction.timeout.ms`.",
+    ),
+    key(
         "batch.oversize",
         Choice(&["stream"], &["split"]),
         Default("stream"),
-        "What happens to a source transaction beyond the limits.",
+        "What happens to a source transaction above `max_stream_bytes`; `stream`: outboxd stops.",
     ),
     key("ha.standby", Flag, Default("false"), "Hot standby; only `false` is available yet."),
     key("outbox.*.table", Text, Required, "The outbox table, `schema.table`."),

@@ -30,25 +30,32 @@ pub(super) async fn run(
     abort: CancellationToken,
     memory: &mut Memory,
 ) -> Result<()> {
-    let failed = deliverer.outlet.incarnation.failed().clone();
-    loop {
-        let next = tokio::select! {
-            biased;
-            () = abort.cancelled() => return Ok(()),
-            () = failed.cancelled() => return Err(deliverer.outlet.incarnation.failure()),
-            next = batches.recv() => next,
-        };
-        let Some((batch, permit)) = next else { return Ok(()) };
-        step(deliverer, batch, permit, &mut batches, memory).await?;
+    while let Some((batch, permit)) = next(deliverer, &mut batches, &abort).await? {
+        step(deliverer, (batch, permit), &mut batches, &abort, memory).await?;
+    }
+    Ok(())
+}
+
+/// The next batch; `None` when there will be none, or when it is too late for one.
+async fn next(
+    deliverer: &Deliverer,
+    batches: &mut Receiver<Batch>,
+    abort: &CancellationToken,
+) -> Result<Option<(Batch, Permit)>> {
+    tokio::select! {
+        biased;
+        () = abort.cancelled() => Ok(None),
+        () = deliverer.outlet.incarnation.failed().cancelled() => Err(deliverer.outlet.incarnation.failure()),
+        next = batches.recv() => Ok(next),
     }
 }
 
 /// Records, and the checkpoint behind them.
 async fn step(
     deliverer: &mut Deliverer,
-    first: Batch,
-    permit: Permit,
+    (first, permit): (Batch, Permit),
     batches: &mut Receiver<Batch>,
+    abort: &CancellationToken,
     memory: &mut Memory,
 ) -> Result<()> {
     let previous = Some(deliverer.chain.last().id.clone());
@@ -57,14 +64,23 @@ async fn step(
     deliverer.outlet.enqueue(&first, &mut sent)?;
     deliverer.status.set_oldest_undelivered(sent.oldest());
     let deadline = tokio::time::Instant::now() + CHECKPOINT_INTERVAL;
-    while sent.records < deliverer.limits.max_records && sent.bytes < deliverer.limits.max_bytes {
+    // There is no checkpoint within a source transaction: a large one is sent in parts.
+    while sent.open || sent.has_room(&deliverer.limits) {
+        if !sent.has_room(&deliverer.limits) {
+            acknowledge(deliverer).await?;
+            sent.part_acknowledged();
+        }
         let next = match batches.try_recv() {
             Ok(next) => Some(next),
+            Err(_) if sent.open => next(deliverer, batches, abort).await?,
             Err(_) => tokio::time::timeout_at(deadline, batches.recv()).await.ok().flatten(),
         };
         let Some((batch, permit)) = next else { break };
         deliverer.outlet.enqueue(&batch, &mut sent)?;
         sent.join(&batch, permit)?;
+    }
+    if sent.open {
+        return Ok(());
     }
     failpoint::hit("all_produced")?;
     acknowledge(deliverer).await?;

@@ -41,9 +41,9 @@ impl Chain {
     }
 
     /// Hands the checkpoint over what came since the transaction's last one to the same producer, unless it is too large
-    /// to be held back now; it is the tip from now on.
+    /// to be held back now, or the transaction ends within a source transaction; it is the tip from now on.
     pub(crate) fn record(&mut self, transaction: &mut Transaction, producers: &mut impl Producers) -> Result<()> {
-        let Some(delta) = &transaction.unrecorded else { return Ok(()) };
+        let Some(delta) = transaction.unrecorded.as_ref().filter(|_| !transaction.open) else { return Ok(()) };
         let checkpoint = self.tip.checkpoint.advance(&self.tip.id, delta)?;
         let (bytes, id) = codec::encode(&checkpoint)?;
         if !producers.can_hold(transaction.turn, 1, checkpoint.relay.len() + bytes.len()) {

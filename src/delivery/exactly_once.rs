@@ -43,10 +43,13 @@ pub(super) async fn run(
     memory: &mut Memory,
 ) -> Result<()> {
     let producers = deliverer.outlet.incarnation.producers();
-    let mut flight = Flight::new(deliverer.chain.clone(), (deliverer.first_turn, producers), deliverer.limits.clone());
+    let timeout = deliverer.outlet.incarnation.transaction_timeout();
+    let mut flight = Flight::new(deliverer.chain.clone(), (deliverer.first_turn, producers), deliverer.limits.clone())
+        .within(timeout);
     let ended = fly(deliverer, &mut flight, batches, abort, memory).await;
     memory.in_doubt = flight.in_doubt().cloned();
-    ended
+    // Kafka fences a transaction that it times out; the next try would end as this one.
+    ended.map_err(|error| flight.ensure_in_time(Instant::now()).err().unwrap_or(error))
 }
 
 async fn fly(
@@ -115,8 +118,9 @@ impl Deliverer {
     /// Shows the lag and the load.
     fn show(&self, flight: &Flight) {
         self.status.set_oldest_undelivered(flight.in_order().find_map(Transaction::oldest));
-        self.metrics.kafka_queue_messages.set(flight.in_order().map(|transaction| transaction.records).sum::<usize>());
-        self.metrics.kafka_queue_bytes.set(flight.in_order().map(|transaction| transaction.bytes).sum::<usize>());
+        let unsent = || flight.in_order().map(|transaction| transaction.unsent);
+        self.metrics.kafka_queue_messages.set(unsent().map(|(records, _)| records).sum::<usize>());
+        self.metrics.kafka_queue_bytes.set(unsent().map(|(_, bytes)| bytes).sum::<usize>());
     }
 }
 

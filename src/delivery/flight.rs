@@ -11,6 +11,9 @@
 //! when the one before is committed for certain. So a partition never holds a later record in front of an earlier one,
 //! at most one commit is in doubt, and what is on its way behind it dies with the incarnation.
 //!
+//! A large source transaction comes in parts: its Kafka transaction is filled and sent again and again, and goes on to be
+//! acknowledged only with the last one.
+//!
 //! The first batch of a transaction is followed by its checkpoint at once, so that the checkpoint's partition joins the
 //! Kafka transaction together with the others; batches that come later get a second one. The last one counts.
 
@@ -24,7 +27,7 @@ use super::transaction::Transaction;
 use crate::batch::Batch;
 use crate::channel::Permit;
 use crate::config::BatchConfig;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::failpoint;
 
 /// The coordinator answers a commit before its markers are written, and refuses a transaction of the same id begun
@@ -64,6 +67,8 @@ pub(crate) struct Due {
 #[derive(Debug)]
 pub(crate) struct Flight {
     limits: BatchConfig,
+    /// How long a Kafka transaction may take to come together.
+    time: Option<Duration>,
     chain: Chain,
     /// Whose turn it is to open the next one.
     turn: usize,
@@ -89,6 +94,7 @@ impl Flight {
     pub(crate) fn new(chain: Chain, (turn, producers): (usize, usize), limits: BatchConfig) -> Self {
         Self {
             limits,
+            time: None,
             chain,
             turn,
             closed: false,
@@ -102,6 +108,11 @@ impl Flight {
             in_doubt: None,
             changed: false,
         }
+    }
+
+    /// Kafka aborts a transaction after `timeout`: a tenth of it is left for the commit.
+    pub(crate) fn within(self, timeout: Duration) -> Self {
+        Self { time: Some(timeout * 9 / 10), ..self }
     }
 
     /// The checkpoints so far.
@@ -142,7 +153,9 @@ impl Flight {
     fn has_room(&self, now: Instant) -> bool {
         match &self.filling {
             _ if self.waiting.is_some() => false,
-            Some(open) => open.records < self.limits.max_records && open.bytes < self.limits.max_bytes,
+            // What comes next belongs to what is being sent.
+            _ if self.sending.as_ref().is_some_and(|transaction| transaction.open) => false,
+            Some(open) => open.has_room(&self.limits),
             None => {
                 self.in_order().count() < self.committed_at.len() && self.rested_at().is_none_or(|rested| rested <= now)
             }
@@ -157,15 +170,36 @@ impl Flight {
 
     /// When the transaction being filled has waited long enough for more.
     fn lingered_at(&self) -> Option<Instant> {
-        let lingered = self.filling.as_ref()?.began + self.limits.linger;
+        let filling = self.filling.as_ref().filter(|filling| filling.is_worth_sending())?;
+        let lingered = filling.began + self.limits.linger;
         Some(self.sent_at.map_or(lingered, |sent| lingered.max(sent + PACE)))
+    }
+
+    /// When the rest of a large source transaction must have come.
+    fn complete_by(&self) -> Option<Instant> {
+        let open = self.in_order().find(|transaction| transaction.open)?;
+        Some(open.began + self.time?)
+    }
+
+    /// Whether no Kafka transaction has been open for too long because of a large source transaction.
+    ///
+    /// # Errors
+    /// `TransactionTooLong`.
+    pub(crate) fn ensure_in_time(&self, now: Instant) -> Result<()> {
+        match self.complete_by() {
+            Some(by) if by <= now => Err(Error::new(
+                Code::TransactionTooLong,
+                "nine tenths of transaction.timeout.ms are over, and the source transaction goes on",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// When to look again although nothing has happened.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.filling {
             Some(_) if self.sending.is_some() => None,
-            Some(_) => self.lingered_at(),
+            Some(_) => self.lingered_at().into_iter().chain(self.complete_by()).min(),
             None => self.rested_at().filter(|rested| *rested > now),
         }
     }
@@ -216,6 +250,11 @@ impl Flight {
         let mut due = Due::default();
         if self.sending.is_none() {
             self.release(now, next, producers)?;
+            self.ensure_in_time(now)?;
+            // The reader has ended within a large source transaction, and says why.
+            if self.closed && self.filling.take_if(|filling| filling.open).is_some() {
+                self.note();
+            }
             let lingered = self.lingered_at().is_some_and(|at| at <= now);
             if (lingered || self.closed || !self.has_room(now))
                 && let Some(open) = self.filling.take()
@@ -256,7 +295,7 @@ impl Flight {
     }
 
     fn send(&mut self, mut open: Transaction, now: Instant, producers: &mut impl Producers) -> Result<usize> {
-        failpoint::hit(if open.records > 0 { "all_produced" } else { "heartbeat_checkpoint" })?;
+        failpoint::hit(if open.has_records() { "all_produced" } else { "heartbeat_checkpoint" })?;
         self.chain.record(&mut open, producers)?;
         let turn = open.turn;
         self.sent_at = Some(now);
@@ -267,7 +306,13 @@ impl Flight {
     /// The records and checkpoints of the transaction being sent are acknowledged, or one is not.
     pub(crate) fn sent(&mut self, result: Result<()>) -> Result<()> {
         result?;
-        self.acknowledged.extend(self.sending.take());
+        match self.sending.take() {
+            Some(mut transaction) if transaction.open => {
+                transaction.part_acknowledged();
+                self.filling = Some(transaction);
+            }
+            whole => self.acknowledged.extend(whole),
+        }
         Ok(())
     }
 

@@ -5,11 +5,12 @@
 //! the one that holds the first of them can begin, so only one of them ever writes (ADR 9).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::events::Trouble;
-use super::producer::{Producer, transactional_ids};
+use super::producer::{Producer, TRANSACTION_TIMEOUT, transactional_ids};
 use crate::checkpoint::Fence;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -58,6 +59,11 @@ impl Incarnation {
     pub fn producer(&mut self, turn: usize) -> &mut Producer {
         let turn = turn % self.producers.len();
         &mut self.producers[turn]
+    }
+
+    /// How long a Kafka transaction may stay open.
+    pub fn transaction_timeout(&self) -> Duration {
+        self.producers.first().map_or(TRANSACTION_TIMEOUT, Producer::transaction_timeout)
     }
 
     /// Adds the next topic to every producer.

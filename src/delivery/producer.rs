@@ -56,8 +56,8 @@ pub struct Producer {
     topics: Vec<TopicHandle<Events>>,
     /// Present in a transactional producer.
     hold: Option<Hold>,
-    /// How long a commit may take.
-    commit_timeout: Duration,
+    /// How long a transaction may stay open, and a commit may take.
+    transaction_timeout: Duration,
 }
 
 impl Producer {
@@ -75,7 +75,7 @@ impl Producer {
         let events = Arc::new(EventLog::new(trouble));
         let client = client_config(config, id);
         let hold = id.map(|_| hold(&client));
-        let commit_timeout = commit_timeout(&client);
+        let transaction_timeout = commit_timeout(&client);
         let producer: ThreadedProducer<Events> = client
             .create_with_context(Events::new(metrics, Arc::clone(&events)))
             .map_err(|e| kafka::error(&e, "creating the Kafka producer"))?;
@@ -90,7 +90,7 @@ impl Producer {
             native.init_transactions(INIT_STEP).map_err(|e| init_error(&e))?;
         }
         failpoint::hit("init_done")?;
-        Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold, commit_timeout })
+        Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold, transaction_timeout })
     }
 
     /// Number of topics added so far.
@@ -146,6 +146,11 @@ impl Producer {
         self.hold.as_mut().map_or(Ok(()), |hold| hold.release(Instant::now()))
     }
 
+    /// `transaction.timeout.ms`
+    pub fn transaction_timeout(&self) -> Duration {
+        self.transaction_timeout
+    }
+
     /// Sends what was enqueued and released, and waits until all of it is acknowledged.
     ///
     /// # Errors
@@ -166,7 +171,7 @@ impl Producer {
         if let Some(hold) = &mut self.hold {
             hold.again();
         }
-        let (native, events, timeout) = (Arc::clone(&self.native), Arc::clone(&self.events), self.commit_timeout);
+        let (native, events, timeout) = (Arc::clone(&self.native), Arc::clone(&self.events), self.transaction_timeout);
         kafka::start(move || {
             failpoint::hit("endtxn_before_send")?;
             let started = Instant::now();

@@ -6,11 +6,16 @@ use super::{Delivery, now_ms};
 use crate::batch::Batch;
 use crate::channel::Permit;
 use crate::checkpoint::CheckpointDelta;
+use crate::config::BatchConfig;
 use crate::error::Result;
 use crate::record::Record;
 use crate::telemetry::metrics::TopicMetrics;
 use crate::telemetry::status::time_of;
 use crate::telemetry::{Metrics, Status};
+
+/// A large source transaction is sent in parts of `max_bytes` divided by this: what librdkafka holds of a record is larger
+/// than the record, and the next part waits in the channel.
+const PARTS: usize = 4;
 
 /// What one Kafka transaction carries.
 #[derive(Debug)]
@@ -23,8 +28,12 @@ pub(crate) struct Transaction {
     pub(super) unrecorded: Option<CheckpointDelta>,
     /// The last checkpoint that it carries.
     pub(super) checkpoint: Option<Delivery>,
-    pub(super) records: usize,
-    pub(super) bytes: usize,
+    /// Ends within a large source transaction, so it cannot be committed yet.
+    pub(super) open: bool,
+    records: usize,
+    bytes: usize,
+    /// Records and bytes of them that are not known to be acknowledged.
+    pub(super) unsent: (usize, usize),
     pub(super) tally: Tally,
     pub(super) began: Instant,
     /// Commit time of its first source transaction with records.
@@ -40,8 +49,10 @@ impl Transaction {
             delta: batch.delta.clone(),
             unrecorded: Some(batch.delta.clone()),
             checkpoint: None,
+            open: batch.open,
             records: batch.records.len(),
             bytes: batch.records.weight(),
+            unsent: (batch.records.len(), batch.records.weight()),
             tally: Tally::default(),
             began: now,
             oldest: oldest(batch),
@@ -54,8 +65,11 @@ impl Transaction {
     /// # Errors
     /// `Internal` if it does not (I2).
     pub(super) fn join(&mut self, batch: &Batch, permit: Permit) -> Result<()> {
-        self.records += batch.records.len();
-        self.bytes += batch.records.weight();
+        let (records, bytes) = (batch.records.len(), batch.records.weight());
+        self.open = batch.open;
+        self.records += records;
+        self.bytes += bytes;
+        self.unsent = (self.unsent.0 + records, self.unsent.1 + bytes);
         self.oldest = self.oldest.or_else(|| oldest(batch));
         self.permits.push(permit);
         self.delta.join(batch.delta.clone())?;
@@ -66,6 +80,28 @@ impl Transaction {
                 Ok(())
             }
         }
+    }
+
+    /// Whether it may take another batch before it is sent.
+    pub(super) fn has_room(&self, limits: &BatchConfig) -> bool {
+        let max_bytes = if self.open { limits.max_bytes / PARTS } else { limits.max_bytes };
+        self.unsent.0 < limits.max_records && self.unsent.1 < max_bytes
+    }
+
+    /// Whether sending it would send anything, or lead to its commit.
+    pub(super) fn is_worth_sending(&self) -> bool {
+        !self.open || self.unsent.0 > 0
+    }
+
+    /// What it took so far is acknowledged, and more is to come: nothing of it is held any more.
+    pub(super) fn part_acknowledged(&mut self) {
+        self.unsent = (0, 0);
+        self.permits.clear();
+    }
+
+    /// Whether it carries any record.
+    pub(super) fn has_records(&self) -> bool {
+        self.records > 0
     }
 
     /// Commit time of its first source transaction with records.

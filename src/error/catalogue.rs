@@ -143,9 +143,9 @@ catalogue! {
     CompressedPayload = 2305, Restart, TEMPORARY, "a compressed transaction does not decompress",
         why "Its rows would be missing.",
         fix "If it happens at the same position again, check the server's disk with `mysqlbinlog --verify-binlog-checksum`.";
-    SourceTransactionTooLarge = 2306, Halt, DATA, "a source transaction exceeds the memory limit",
-        why "Its records become visible together, so outboxd holds them until it has seen the commit.",
-        fix "Raise `batch.max_bytes`, or write fewer outbox rows in one transaction.";
+    SourceTransactionTooLarge = 2306, Halt, DATA, "a source transaction is too large",
+        why "Its records become visible together, in one Kafka transaction; and rows of an XA transaction are held in memory from XA PREPARE on.",
+        fix "Raise `batch.max_stream_bytes`, and `transaction.timeout.ms` if need be; for an XA transaction raise `batch.max_bytes`. Or write fewer outbox rows in one transaction.";
 
     // 30xx outbox rows
     ColumnMissing = 3001, Halt, CONFIG, "a configured column is not in the outbox table",
@@ -237,6 +237,9 @@ catalogue! {
     Replaced = 4205, Halt, FENCED, "the instance that replaced this one still works",
         why "It took over from the instance at this place. Taking over from it in turn would end it, and its supervisor would start it again: a ping-pong without end.",
         fix "Run one instance for each `name`, or set `ha.standby = true` for all of them. To move the relay back here: `outboxd run --take-over`, once.";
+    TransactionTooLong = 4206, Halt, CONFIG, "a source transaction takes too long for one Kafka transaction",
+        why "Its records become visible together, so they travel in one Kafka transaction, which Kafka aborts after its timeout; trying again would take as long.",
+        fix "Raise `transaction.timeout.ms` under `[kafka.librdkafka]` (at most the brokers' `transaction.max.timeout.ms`), then start again: nothing of it was published.";
 
     // 43xx checkpoint
     CheckpointTopic = 4301, Halt, CONFIG, "the checkpoint topic is not set up safely",

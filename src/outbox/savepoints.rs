@@ -1,11 +1,12 @@
-//! Savepoints of the present group, and how many row events stood before each.
+//! Savepoints of the present group, and what stood before each.
 
+use super::large::Mark;
 use crate::error::{Code, Error, Result};
 
 /// The savepoints that can be rolled back to.
 #[derive(Debug, Default)]
 pub(super) struct Savepoints {
-    marks: Vec<(Vec<u8>, usize)>,
+    marks: Vec<(Vec<u8>, Mark)>,
     /// Two names that the server may have taken for one, or for two.
     ambiguous: bool,
 }
@@ -17,18 +18,25 @@ impl Savepoints {
         self.ambiguous = false;
     }
 
-    /// Sets one behind `rows`. A savepoint of the same name replaces the older one (MySQL manual, "SAVEPOINT").
-    pub(super) fn set(&mut self, name: Vec<u8>, rows: usize) {
+    /// Sets one behind `mark`. A savepoint of the same name replaces the older one (MySQL manual, "SAVEPOINT").
+    pub(super) fn set(&mut self, name: Vec<u8>, mark: Mark) {
         self.ambiguous |= self.marks.iter().any(|(other, _)| is_maybe_same(other, &name));
         self.marks.retain(|(other, _)| !is_same(other, &name));
-        self.marks.push((name, rows));
+        self.marks.push((name, mark));
     }
 
-    /// How many row events stand before a savepoint; later savepoints are gone.
+    /// Learns how many records the row events before each savepoint become: `records[n]` of the first `n`.
+    pub(super) fn count(&mut self, records: &[u64]) {
+        for (_, mark) in &mut self.marks {
+            mark.records = records.get(mark.events).copied().unwrap_or(mark.records);
+        }
+    }
+
+    /// What stands before a savepoint; later savepoints are gone.
     ///
     /// # Errors
     /// `EventUndecodable` for a name that is unknown, or that the server may have taken for another one.
-    pub(super) fn roll_back_to(&mut self, name: &[u8]) -> Result<usize> {
+    pub(super) fn roll_back_to(&mut self, name: &[u8]) -> Result<Mark> {
         let refuse = |what: &str| Err(Error::new(Code::EventUndecodable, format!("ROLLBACK TO {what}")));
         if self.ambiguous {
             return refuse(
@@ -66,18 +74,22 @@ fn is_maybe_same(a: &[u8], b: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn mark(events: usize) -> Mark {
+        Mark { events, ..Mark::default() }
+    }
+
     fn savepoints(names: &[&str]) -> Savepoints {
         let mut savepoints = Savepoints::default();
-        names.iter().enumerate().for_each(|(rows, name)| savepoints.set(name.as_bytes().to_vec(), rows));
+        names.iter().enumerate().for_each(|(events, name)| savepoints.set(name.as_bytes().to_vec(), mark(events)));
         savepoints
     }
 
     #[test]
     fn names_have_no_case_and_repeat() {
-        assert_eq!(savepoints(&["a", "b", "A"]).roll_back_to(b"a").unwrap(), 2);
-        assert_eq!(savepoints(&["\u{e4}", "bb", "\u{c4}"]).roll_back_to("\u{e4}".as_bytes()).unwrap(), 2);
+        assert_eq!(savepoints(&["a", "b", "A"]).roll_back_to(b"a").unwrap(), mark(2));
+        assert_eq!(savepoints(&["\u{e4}", "bb", "\u{c4}"]).roll_back_to("\u{e4}".as_bytes()).unwrap(), mark(2));
         let mut savepoints = savepoints(&["a", "b"]);
-        assert_eq!(savepoints.roll_back_to(b"a").unwrap(), 0);
+        assert_eq!(savepoints.roll_back_to(b"a").unwrap(), mark(0));
         assert_eq!(savepoints.roll_back_to(b"b").unwrap_err().code(), Code::EventUndecodable);
     }
 
@@ -88,11 +100,11 @@ mod tests {
             assert!(refused.message().contains("beyond ASCII"), "{refused}");
         }
         for names in [["x\u{e9}", "ye"], ["\u{e9}", "ee"], ["e", "x"]] {
-            assert_eq!(savepoints(&names).roll_back_to(names[0].as_bytes()).unwrap(), 0, "{names:?}");
+            assert_eq!(savepoints(&names).roll_back_to(names[0].as_bytes()).unwrap(), mark(0), "{names:?}");
         }
         let mut cleared = savepoints(&["e", "\u{e9}"]);
         cleared.clear();
-        cleared.set(b"e".to_vec(), 5);
-        assert_eq!(cleared.roll_back_to(b"e").unwrap(), 5);
+        cleared.set(b"e".to_vec(), mark(5));
+        assert_eq!(cleared.roll_back_to(b"e").unwrap(), mark(5));
     }
 }

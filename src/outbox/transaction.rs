@@ -1,17 +1,19 @@
 //! Event groups → committed source transactions.
 //!
 //! Rows are held undecoded until their group's terminator: `COMMIT` or XID hands them on, `ROLLBACK` drops them,
-//! `ROLLBACK TO` drops those behind its savepoint, `XA PREPARE` keeps them for the group that decides. Anything whose
-//! outcome cannot be known here stops the relay.
+//! `ROLLBACK TO` drops those behind its savepoint, `XA PREPARE` keeps them for the group that decides. Those of a large group
+//! are not held but read twice ([`super::large`]). Anything whose outcome cannot be known here stops the relay.
 
 use std::sync::Arc;
 
+use super::kept::Kept;
+use super::large::{Large, Mark, Part, Survivors};
 use super::savepoints::Savepoints;
-use super::xa::{self, Undecided};
+use super::updates::Updates;
+use super::xa::Undecided;
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
-use crate::binlog::rows::Images;
 use crate::binlog::xa::{PreparedXa, XaStep, Xid};
-use crate::config::{OnUpdate, OutboxConfig};
+use crate::config::OutboxConfig;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::position::{FilePosition, GroupPosition, Gtid};
@@ -36,6 +38,28 @@ pub struct SourceTransaction {
     pub xa: Option<XaStep>,
 }
 
+/// What an event has brought about.
+#[derive(Debug)]
+pub enum Step {
+    /// A group is decided.
+    Group(SourceTransaction),
+    /// Rows of a large group that was read before; its end follows as a group without rows.
+    Part(Part),
+    /// A large group is committed. It has to be read again, from its beginning, with this.
+    Again(Large),
+}
+
+/// How much of a group may be held, and carried at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of row events above which a group counts as large: it is not held, but read twice.
+    pub held: usize,
+    /// Bytes of row events of a distributed transaction, and of all undecided ones; they are always held.
+    pub prepared: usize,
+    /// Bytes of row events that one Kafka transaction may carry.
+    pub large: u64,
+}
+
 /// What was passed over; counted per table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ignored {
@@ -56,14 +80,16 @@ pub trait Observer {
 /// The state machine. Feed it every event in stream order.
 #[derive(Debug)]
 pub struct Transactions {
-    outboxes: Arc<[OutboxConfig]>,
-    /// Bytes of held row events above which a source transaction is refused.
-    limit: usize,
+    updates: Updates,
+    limits: Limits,
     start: Option<GroupStart>,
-    rows: Vec<OutboxRows>,
-    held: usize,
+    /// The group is the prepare of a distributed transaction.
+    is_xa: bool,
+    kept: Kept,
     savepoints: Savepoints,
     undecided: Undecided,
+    /// A large group that was read before.
+    known: Option<Arc<Large>>,
 }
 
 fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
@@ -74,21 +100,36 @@ fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
 }
 
 impl Transactions {
-    /// `limit`: bytes of rows held at most, those of undecided distributed transactions included. `prepared`: those that
-    /// the checkpoint names.
-    pub fn new(outboxes: Arc<[OutboxConfig]>, limit: usize, prepared: Vec<PreparedXa>) -> Self {
-        let undecided = Undecided::new(prepared);
-        Self { outboxes, limit, start: None, rows: Vec::new(), held: 0, savepoints: Savepoints::default(), undecided }
+    /// `prepared`: distributed transactions that the checkpoint names; `known`: a large group that was read before.
+    pub fn new(
+        outboxes: Arc<[OutboxConfig]>,
+        limits: Limits,
+        prepared: Vec<PreparedXa>,
+        known: Option<Arc<Large>>,
+    ) -> Self {
+        Self {
+            updates: Updates(outboxes),
+            limits,
+            start: None,
+            is_xa: false,
+            kept: Kept::NOTHING,
+            savepoints: Savepoints::default(),
+            undecided: Undecided::new(prepared),
+            known,
+        }
     }
 
-    /// Applies one event; a decided group comes out at its terminator.
+    /// Applies one event. A decided group comes out at its terminator, a part of a large one with each of its row events.
     ///
     /// # Errors
     /// `EventUnsupported`, `StatementLogged`, `RowUpdated`, `SourceTransactionTooLarge`, `EventUndecodable`.
-    pub fn apply(&mut self, event: BinlogEvent, observer: &mut impl Observer) -> Result<Option<SourceTransaction>> {
+    pub fn apply(&mut self, event: BinlogEvent, observer: &mut impl Observer) -> Result<Option<Step>> {
         match event {
             BinlogEvent::GroupStart(start) => self.begin(start),
-            BinlogEvent::Rows(rows) => return self.hold(rows).map(|()| None),
+            BinlogEvent::XaStart => self.is_xa = true,
+            BinlogEvent::Rows(rows) => return self.take(rows, observer),
+            // The first reading of a large group has counted them.
+            BinlogEvent::Deleted(_) if matches!(self.kept, Kept::Passed(_)) => {}
             BinlogEvent::Deleted(outbox) => observer.ignored(outbox.0, Ignored::Delete),
             BinlogEvent::Statement { table, thread_id, at } => {
                 return Err(Error::new(
@@ -96,14 +137,14 @@ impl Transactions {
                     format!("{at}: connection {thread_id} changed {table} in statement format"),
                 ));
             }
-            BinlogEvent::Savepoint(name) => self.savepoints.set(name, self.rows.len()),
-            BinlogEvent::RollbackTo(name) => self.rollback_to(&name)?,
+            BinlogEvent::Savepoint(name) => {
+                if let Some(mark) = self.kept.mark() {
+                    self.savepoints.set(name, mark);
+                }
+            }
+            BinlogEvent::RollbackTo(name) => self.roll_back_to(&name)?,
             BinlogEvent::Terminator(terminator) => return self.terminate(terminator, observer),
-            BinlogEvent::Begin
-            | BinlogEvent::XaStart
-            | BinlogEvent::Rotated
-            | BinlogEvent::Heartbeat
-            | BinlogEvent::Passed => {}
+            BinlogEvent::Begin | BinlogEvent::Rotated | BinlogEvent::Heartbeat | BinlogEvent::Passed => {}
         }
         Ok(None)
     }
@@ -114,59 +155,134 @@ impl Transactions {
     }
 
     fn begin(&mut self, start: GroupStart) {
+        self.kept = Kept::begin(&start, self.known.as_ref());
         self.start = Some(start);
-        self.rows.clear();
+        self.is_xa = false;
         self.savepoints.clear();
-        self.held = 0;
     }
 
-    fn hold(&mut self, rows: OutboxRows) -> Result<()> {
-        failpoint::hit(if self.rows.is_empty() { "row_first" } else { "row_mid" })?;
-        self.held += rows.event.data().len();
-        if self.held + self.undecided.bytes() > self.limit {
-            let prepared = self.undecided.bytes();
+    fn take(&mut self, rows: OutboxRows, observer: &mut impl Observer) -> Result<Option<Step>> {
+        failpoint::hit(if self.kept.mark() == Some(Mark::default()) { "row_first" } else { "row_mid" })?;
+        if let Some((again, rows)) = self.kept.take(rows, &self.updates, self.limits.held)? {
+            let records = self.updates.records(&rows)?;
+            let mut rows = vec![rows];
+            self.updates.judge(&mut rows, observer)?;
+            let committed_at_us = self.start.as_ref().map_or(0, |start| start.committed_at_us);
+            return Ok(Some(Step::Part(again.part(rows, committed_at_us, records))));
+        }
+        self.ensure_holdable().map(|()| None)
+    }
+
+    /// Stops holding a group that has become large; a distributed transaction is refused.
+    fn ensure_holdable(&mut self) -> Result<()> {
+        let Kept::Held(_, mark) = &self.kept else { return Ok(()) };
+        let held = usize::try_from(mark.bytes).unwrap_or(usize::MAX);
+        let prepared = self.undecided.bytes();
+        if self.is_xa && held.saturating_add(prepared) > self.limits.prepared {
+            let limit = self.limits.prepared;
             return Err(Error::new(
                 Code::SourceTransactionTooLarge,
                 format!(
-                    "{}: outbox rows of one source transaction (with {prepared} bytes of undecided XA transactions) \
-                     exceed {} bytes",
-                    rows.at, self.limit
+                    "{}: outbox rows of one XA transaction (with {prepared} bytes of other undecided ones) exceed \
+                     {limit} bytes",
+                    self.started_at()
                 ),
             ));
         }
-        self.rows.push(rows);
+        if self.is_xa || held <= self.limits.held {
+            return Ok(());
+        }
+        self.kept.count(&self.updates, &mut self.savepoints)?;
+        tracing::info!(at = self.started_at(), bytes = held, "a source transaction is too large to be held");
         Ok(())
     }
 
-    fn rollback_to(&mut self, name: &[u8]) -> Result<()> {
-        let rows = self.savepoints.roll_back_to(name).map_err(|error| {
+    fn roll_back_to(&mut self, name: &[u8]) -> Result<()> {
+        if matches!(self.kept, Kept::Passed(_)) {
+            return Ok(());
+        }
+        let mark = self.savepoints.roll_back_to(name).map_err(|error| {
             Error::new(error.code(), format!("{}, in the group that starts at {}", error.message(), self.started_at()))
         })?;
-        self.rows.truncate(rows);
-        self.held = xa::size(&self.rows);
+        self.kept.roll_back_to(mark);
         Ok(())
     }
 
     /// `None` for a prepared group that was read again: the checkpoint is past it.
-    fn terminate(&mut self, terminator: Terminator, observer: &mut impl Observer) -> Result<Option<SourceTransaction>> {
-        let Terminator { end, fingerprint, emptied } = terminator;
-        emptied.iter().for_each(|outbox| observer.ignored(outbox.0, Ignored::Truncate));
+    fn terminate(&mut self, terminator: Terminator, observer: &mut impl Observer) -> Result<Option<Step>> {
+        terminator.emptied.iter().for_each(|outbox| observer.ignored(outbox.0, Ignored::Truncate));
+        let fingerprint = &terminator.fingerprint;
         let Some(start) = self.start.take() else {
             return Err(Error::new(
                 Code::StartPosition,
                 format!("the event group that ends at {}:{} began before the start", fingerprint.file, fingerprint.end),
             ));
         };
-        let rows = std::mem::take(&mut self.rows);
-        self.held = 0;
-        let (mut committed, mut xa) = (Vec::new(), None);
-        match end {
-            GroupEnd::Commit => committed = rows,
-            GroupEnd::Rollback => {}
+        let end = FilePosition { file: Arc::clone(&fingerprint.file), offset: fingerprint.end };
+        let group = match &start.gtid {
+            Some(gtid) => GroupPosition::Gtid(gtid.clone()),
+            None => GroupPosition::File(end.clone()),
+        };
+        let rows = match std::mem::replace(&mut self.kept, Kept::NOTHING) {
+            Kept::Held(rows, _) => rows,
+            Kept::Counted(survivors) => match survivors.total().events {
+                0 => Vec::new(),
+                _ if terminator.end == GroupEnd::Rollback => Vec::new(),
+                _ => return self.read_again(survivors, &start, group, terminator).map(Some),
+            },
+            Kept::Passed(again) => {
+                again.ensure_complete(&terminator)?;
+                Vec::new()
+            }
+        };
+        let Some((mut committed, xa)) = self.outcome(rows, &start, &terminator)? else { return Ok(None) };
+        self.updates.judge(&mut committed, observer)?;
+        Ok(Some(Step::Group(SourceTransaction {
+            group,
+            gtid: start.gtid,
+            end,
+            fingerprint: terminator.fingerprint,
+            committed_at_us: start.committed_at_us,
+            rows: committed,
+            xa,
+        })))
+    }
+
+    /// A large group has ended, and some of its rows survive.
+    fn read_again(
+        &self,
+        survivors: Survivors,
+        start: &GroupStart,
+        group: GroupPosition,
+        terminator: Terminator,
+    ) -> Result<Step> {
+        let refuse =
+            |what: String| Err(Error::new(Code::SourceTransactionTooLarge, format!("{}: {what}", start.start)));
+        let (bytes, limits) = (survivors.total().bytes, self.limits);
+        if terminator.end != GroupEnd::Commit {
+            return refuse(format!("{bytes} bytes of outbox rows were prepared in a form that is not held"));
+        }
+        if bytes > limits.large {
+            return refuse(format!("{bytes} bytes of outbox rows in one source transaction, at most {}", limits.large));
+        }
+        Ok(Step::Again(survivors.committed(start, group, terminator.fingerprint)))
+    }
+
+    /// Rows that are committed now, and what is prepared or decided; `None` for a group that was only read for its rows.
+    fn outcome(
+        &mut self,
+        rows: Vec<OutboxRows>,
+        start: &GroupStart,
+        terminator: &Terminator,
+    ) -> Result<Option<(Vec<OutboxRows>, Option<XaStep>)>> {
+        let Terminator { end, fingerprint, .. } = terminator;
+        Ok(Some(match end {
+            GroupEnd::Commit => (rows, None),
+            GroupEnd::Rollback => (Vec::new(), None),
             GroupEnd::Prepare(xid) => {
                 failpoint::hit("xa_prepare")?;
                 let prepared = PreparedXa {
-                    xid,
+                    xid: xid.clone(),
                     gtid: start.gtid.clone(),
                     file: Arc::clone(&fingerprint.file),
                     start: start.start.offset,
@@ -176,35 +292,22 @@ impl Transactions {
                 if self.undecided.prepare(prepared.clone(), rows)? {
                     return Ok(None);
                 }
-                xa = Some(XaStep::Prepared(prepared));
+                (Vec::new(), Some(XaStep::Prepared(prepared)))
             }
             GroupEnd::XaCommit(xid) => {
                 failpoint::hit("xa_commit")?;
-                ensure_no_rows(&rows, &start)?;
-                committed = self.decide(&xid, &start)?;
-                xa = Some(XaStep::Decided(xid));
+                ensure_no_rows(&rows, start)?;
+                (self.decide(xid, start)?, Some(XaStep::Decided(xid.clone())))
             }
             GroupEnd::XaRollback(xid) => {
-                ensure_no_rows(&rows, &start)?;
-                self.decide(&xid, &start)?;
-                xa = Some(XaStep::Decided(xid));
+                ensure_no_rows(&rows, start)?;
+                self.decide(xid, start)?;
+                (Vec::new(), Some(XaStep::Decided(xid.clone())))
             }
-            GroupEnd::Standalone => ensure_no_rows(&rows, &start)?,
-        }
-        self.judge_updates(&mut committed, observer)?;
-        let end = FilePosition { file: Arc::clone(&fingerprint.file), offset: fingerprint.end };
-        let group = match &start.gtid {
-            Some(gtid) => GroupPosition::Gtid(gtid.clone()),
-            None => GroupPosition::File(end.clone()),
-        };
-        Ok(Some(SourceTransaction {
-            group,
-            gtid: start.gtid,
-            end,
-            fingerprint,
-            committed_at_us: start.committed_at_us,
-            rows: committed,
-            xa,
+            GroupEnd::Standalone => {
+                ensure_no_rows(&rows, start)?;
+                (Vec::new(), None)
+            }
         }))
     }
 
@@ -217,31 +320,6 @@ impl Transactions {
                  rows that it may hold stand before it too and are not published");
         }
         Ok(rows.unwrap_or_default())
-    }
-
-    /// What becomes of updates among committed rows, by `on_update`.
-    fn judge_updates(&self, rows: &mut Vec<OutboxRows>, observer: &mut impl Observer) -> Result<()> {
-        let policy = |rows: &OutboxRows| {
-            let config = self.outboxes.get(rows.outbox.0).filter(|_| rows.images != Images::Inserted);
-            config.map(|config| (config.on_update, config))
-        };
-        if let Some((config, rows)) = rows.iter().find_map(|rows| match policy(rows) {
-            Some((OnUpdate::Stop, config)) => Some((config, rows)),
-            _ => None,
-        }) {
-            let what = format!("{}: a row of {}.{} was updated", rows.at, config.database, config.table);
-            return Err(Error::new(Code::RowUpdated, what));
-        }
-        rows.retain(|rows| match policy(rows) {
-            Some((OnUpdate::Warn, config)) => {
-                let table = format!("{}.{}", config.database, config.table);
-                tracing::warn!(table, at = %rows.at, "outbox row updated; nothing is published for it");
-                observer.ignored(rows.outbox.0, Ignored::Update);
-                false
-            }
-            _ => true,
-        });
-        Ok(())
     }
 
     fn started_at(&self) -> String {

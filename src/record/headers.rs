@@ -64,7 +64,7 @@ impl HeaderNames {
 }
 
 /// Writes `POSITION#ORDINAL/COUNT`.
-pub fn write_source(group: &str, ordinal: usize, count: usize, out: &mut Vec<u8>) {
+pub fn write_source(group: &str, ordinal: u64, count: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(group.as_bytes());
     // Writing to a Vec cannot fail.
     let _ = write!(out, "#{ordinal}/{count}");

@@ -99,15 +99,27 @@ impl Mapper {
     /// Ends a source transaction: its size is known now, so the source headers of its records are written.
     /// `first`: index of its first record.
     pub fn finish_transaction(&mut self, group: &GroupPosition, first: usize, records: &mut Records) {
-        let count = records.slots.len() - first;
-        if count == 0 {
+        let count = records.len().saturating_sub(first) as u64;
+        self.finish_part(group, first, (0, count), records);
+    }
+
+    /// Writes the source headers of a part of a source transaction, of which it is known how many records come before the
+    /// part, and how many there are in all.
+    pub fn finish_part(
+        &mut self,
+        group: &GroupPosition,
+        first: usize,
+        (before, count): (u64, u64),
+        records: &mut Records,
+    ) {
+        if records.len() == first {
             return;
         }
         let position = headers::source_position(group);
         let Records { bytes, slots, headers: spans } = records;
-        for (ordinal, slot) in slots[first..].iter().enumerate().filter(|(_, slot)| slot.names.has_source()) {
+        for (ordinal, slot) in (before + 1..).zip(&slots[first..]).filter(|(_, slot)| slot.names.has_source()) {
             let start = bytes.len();
-            headers::write_source(&position, ordinal + 1, count, bytes);
+            headers::write_source(&position, ordinal, count, bytes);
             spans[slot.headers as usize + slot.names.len() - 1] = super::span(start, bytes.len());
         }
     }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::source::Source;
-use super::{Relay, SAME_DAMAGE, TRANSACTION_LIMIT, TRANSACTION_MAX};
+use super::{Ended, PREPARED_LIMIT, PREPARED_MAX, Relay, SAME_DAMAGE};
 use crate::batch::{Batch, Batcher};
-use crate::binlog::event::BinlogEvent;
+use crate::binlog::event::{BinlogEvent, OutboxRows};
 use crate::binlog::history::{Rewind, Rewound};
 use crate::binlog::interpret::Interpreter;
 use crate::binlog::stream::EventStream;
@@ -25,7 +25,7 @@ use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::outbox::transaction::{Ignored, Observer};
-use crate::outbox::{SourceTransaction, Tables, Transactions};
+use crate::outbox::{Large, Limits, Part, SourceTransaction, Step, Tables, Transactions};
 use crate::position::{GtidState, MixedGtids};
 use crate::record::{MapError, Mapper};
 use crate::telemetry::metrics::TableMetrics;
@@ -58,6 +58,9 @@ pub(super) struct Reader {
     drain: CancellationToken,
 }
 
+/// Whether events are to be read on: a break says how the reading ends.
+type Flow = ControlFlow<Ended>;
+
 /// Counters of each outbox table.
 struct Counted(Vec<TableMetrics>);
 
@@ -78,11 +81,16 @@ impl Reader {
         relay: &Relay,
         source: Source,
         catalog: Catalog,
-        from: &Checkpoint,
+        (from, large): (&Checkpoint, Option<Arc<Large>>),
         drain: CancellationToken,
     ) -> Result<Self> {
         let outboxes: Arc<[OutboxConfig]> = relay.config.outboxes.clone().into();
-        let limit = relay.config.batch.max_bytes.saturating_mul(TRANSACTION_LIMIT).min(TRANSACTION_MAX);
+        let batch = &relay.config.batch;
+        let limits = Limits {
+            held: batch.max_bytes,
+            prepared: batch.max_bytes.saturating_mul(PREPARED_LIMIT).min(PREPARED_MAX),
+            large: batch.max_stream_bytes,
+        };
         let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
         relay.metrics.source_xa_undecided.set(from.xa_pending.len());
         Ok(Self {
@@ -91,7 +99,7 @@ impl Reader {
             rewind: source.rewind,
             damaged_starts: Arc::clone(&relay.damaged_starts),
             executed: from.executed.clone(),
-            transactions: Transactions::new(Arc::clone(&outboxes), limit, from.xa_pending.clone()),
+            transactions: Transactions::new(Arc::clone(&outboxes), limits, from.xa_pending.clone(), large),
             tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
             mapper: Mapper::new(outboxes)?,
@@ -114,7 +122,7 @@ impl Reader {
     }
 
     /// Reads until drained or an error ends the stream. What was read whole before an error is handed on first.
-    pub(super) async fn run(mut self, mut sender: Sender<Batch>) -> Result<()> {
+    pub(super) async fn run(mut self, mut sender: Sender<Batch>) -> Result<Ended> {
         let result = self.read(&mut sender).await.map_err(|error| self.explain(error));
         self.status.source_disconnected();
         self.hand_on(&mut sender).await?;
@@ -128,7 +136,7 @@ impl Reader {
         rewind.explain(error, before >= SAME_DAMAGE)
     }
 
-    async fn read(&mut self, sender: &mut Sender<Batch>) -> Result<()> {
+    async fn read(&mut self, sender: &mut Sender<Batch>) -> Result<Ended> {
         let drain = self.drain.clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -140,36 +148,38 @@ impl Reader {
             tokio::select! {
                 biased;
                 // 1. Drain between source transactions, so that the one in hand is finished.
-                () = drain.cancelled(), if between_groups => return failpoint::hit("shutdown_begin"),
+                () = drain.cancelled(), if between_groups => {
+                    return failpoint::hit("shutdown_begin").map(|()| Ended::Drained);
+                }
                 // 2. Signs of life, and progress of the checkpoint while no outbox row comes.
                 _ = tick.tick() => self.status.tick(),
                 // 3. The next event.
                 event = self.events.next() => {
                     self.status.contact();
-                    if self.take(event?).await?.is_break() {
-                        return Ok(());
+                    if let Flow::Break(ended) = self.take(event?).await? {
+                        return Ok(ended);
                     }
                 }
             }
             while !self.batcher.is_full()
                 && let Some(event) = self.events.next_ready()
             {
-                if self.take(event?).await?.is_break() {
-                    return Ok(());
+                if let Flow::Break(ended) = self.take(event?).await? {
+                    return Ok(ended);
                 }
             }
             if self.batcher.has_records() || Instant::now() >= self.progress_due {
                 self.status.reading(self.interpreter.position().clone());
                 self.batcher.beat();
                 if !self.hand_on(sender).await? {
-                    return Ok(());
+                    return Ok(Ended::Drained);
                 }
             }
         }
     }
 
-    /// Breaks when drained: nothing behind this event may be read.
-    async fn take(&mut self, raw: Event) -> Result<ControlFlow<()>> {
+    /// Breaks if nothing behind this event may be read.
+    async fn take(&mut self, raw: Event) -> Result<Flow> {
         let header = raw.header();
         self.metrics.source_events.inc(header.event_type_raw());
         self.metrics.source_bytes.add(u64::from(header.event_size()));
@@ -190,7 +200,7 @@ impl Reader {
                 self.status.streaming();
             }
             if !held {
-                return Ok(ControlFlow::Continue(()));
+                return Ok(Flow::Continue(()));
             }
         }
         match &event {
@@ -203,17 +213,52 @@ impl Reader {
             _ => {}
         }
         match self.transactions.apply(event, &mut self.counted)? {
-            Some(transaction) => self.map(transaction).await,
-            None => Ok(ControlFlow::Continue(())),
+            Some(Step::Group(transaction)) => self.finish(transaction).await,
+            Some(Step::Part(part)) => self.continue_large(part).await,
+            Some(Step::Again(large)) => Ok(Flow::Break(Ended::Before(Arc::new(large)))),
+            None => Ok(Flow::Continue(())),
         }
     }
 
-    /// Maps a decided source transaction; looks up topics on the way. A drain while a topic is waited for drops it.
-    async fn map(&mut self, transaction: SourceTransaction) -> Result<ControlFlow<()>> {
+    /// Takes a decided source transaction into the batch.
+    async fn finish(&mut self, transaction: SourceTransaction) -> Result<Flow> {
+        let first = self.batcher.records().len();
+        if self.map(&transaction.rows, transaction.committed_at_us).await?.is_break() {
+            return Ok(Flow::Break(Ended::Drained));
+        }
+        self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
+        match transaction.fingerprint.is_compressed() {
+            true => self.metrics.source_transactions_compressed.inc(),
+            false => self.metrics.source_transactions_plain.inc(),
+        }
+        if transaction.xa.is_some() {
+            self.metrics.source_xa_undecided.set(self.transactions.undecided());
+        }
+        self.status.event(time_of(transaction.committed_at_us));
+        let mixed = |e: MixedGtids| Error::new(Code::Internal, "a batch").caused_by(e);
+        self.batcher.add(&transaction).map_err(mixed)?;
+        Ok(Flow::Continue(()))
+    }
+
+    /// Takes committed rows of a large group into the batch.
+    async fn continue_large(&mut self, part: Part) -> Result<Flow> {
+        let first = self.batcher.records().len();
+        if self.map(&part.rows, part.committed_at_us).await?.is_break() {
+            return Ok(Flow::Break(Ended::Drained));
+        }
+        let place = (part.before, part.large.records);
+        self.mapper.finish_part(&part.large.group, first, place, self.batcher.records());
+        self.status.event(time_of(part.committed_at_us));
+        self.batcher.add_part(&part);
+        Ok(Flow::Continue(()))
+    }
+
+    /// Maps committed rows; looks up topics on the way. A drain while a topic is waited for drops them, and breaks.
+    async fn map(&mut self, rows: &[OutboxRows], committed_at_us: i64) -> Result<ControlFlow<()>> {
         let first = self.batcher.records().len();
         loop {
-            let missing = match self.map_rows(&transaction) {
-                Ok(()) => break,
+            let missing = match self.map_rows(rows, committed_at_us) {
+                Ok(()) => return Ok(ControlFlow::Continue(())),
                 Err(error) => {
                     self.batcher.records().truncate(first);
                     match error {
@@ -231,25 +276,13 @@ impl Reader {
             self.events.excuse_silence();
             self.mapper.add_topic(&missing, topic);
         }
-        self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
-        match transaction.fingerprint.is_compressed() {
-            true => self.metrics.source_transactions_compressed.inc(),
-            false => self.metrics.source_transactions_plain.inc(),
-        }
-        if transaction.xa.is_some() {
-            self.metrics.source_xa_undecided.set(self.transactions.undecided());
-        }
-        self.status.event(time_of(transaction.committed_at_us));
-        let mixed = |e: MixedGtids| Error::new(Code::Internal, "a batch").caused_by(e);
-        self.batcher.add(&transaction).map_err(mixed)?;
-        Ok(ControlFlow::Continue(()))
     }
 
-    fn map_rows(&mut self, transaction: &SourceTransaction) -> Result<(), MapError> {
-        for rows in &transaction.rows {
+    fn map_rows(&mut self, rows: &[OutboxRows], committed_at_us: i64) -> Result<(), MapError> {
+        for rows in rows {
             let (mapper, records) = (&mut self.mapper, self.batcher.records());
             let before = records.len();
-            self.tables.for_each_row(rows, |row| mapper.map(&row, transaction.committed_at_us, records))?;
+            self.tables.for_each_row(rows, |row| mapper.map(&row, committed_at_us, records))?;
             if let Some(table) = self.counted.0.get(rows.outbox.0) {
                 table.events.add((records.len() - before) as u64);
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Orders, Relay, SAME_DAMAGE, run_once};
+use super::{Ended, Orders, Relay, SAME_DAMAGE, run_once};
 use crate::admin;
 use crate::backoff::Backoff;
 use crate::checkpoint::Owner;
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::delivery::Memory;
 use crate::error::{Code, Disposition, Error, Result};
 use crate::failpoint;
+use crate::outbox::Large;
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::BuildInfo;
 use crate::telemetry::{Metrics, Status};
@@ -96,16 +97,34 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     let mut patience = Patience::default();
     let mut place = "config_loaded";
+    let mut large: Option<Arc<Large>> = None;
     loop {
         let before = memory.delivered;
         let ended = tokio::select! {
             biased;
-            () = shutdown.abort.cancelled() => Ok(()),
-            ended = async { failpoint::hit(place)?; run_once(relay, &mut memory, shutdown).await } => ended,
+            () = shutdown.abort.cancelled() => Ok(Ended::Drained),
+            ended = async {
+                failpoint::hit(place)?;
+                run_once(relay, &mut memory, large.clone(), shutdown).await
+            } => ended,
         };
         place = "reconnecting";
-        let Err(error) = ended else { return Ok(()) };
         relay.status.source_disconnected();
+        let error = match ended {
+            Ok(Ended::Drained) => return Ok(()),
+            Ok(Ended::Before(_)) if shutdown.drain.is_cancelled() => return Ok(()),
+            Ok(Ended::Before(group)) => {
+                tracing::info!(begins = %group.begins(), bytes = group.bytes, records = group.records,
+                    "a large source transaction is read again, into one Kafka transaction");
+                // Known already, but not as it was: another server, or a log that changes.
+                if large.replace(group).is_some_and(|known| large.as_ref().is_some_and(|new| new.group == known.group))
+                {
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
         relay.metrics.error(error.code());
         if memory.delivered > before {
             backoff.reset();

@@ -18,7 +18,7 @@ use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use crate::config::{Config, Sources};
 use crate::error::{Code, Error, Result};
 use crate::outbox::transaction::{Ignored, Observer};
-use crate::outbox::{Tables, Transactions};
+use crate::outbox::{Limits, Step, Tables, Transactions};
 use crate::position::FilePosition;
 use crate::record::mapper::MapError;
 use crate::record::{Mapper, Records, Topic, TopicId};
@@ -82,10 +82,11 @@ impl Stages {
         }
         let filter = TableFilter::new(outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
         let start = FilePosition { file: "mysql-bin.000001".into(), offset: MAGIC as u64 };
+        let limits = Limits { held: 1 << 30, prepared: 1 << 30, large: 1 << 30 };
         Self {
             reader: EventStreamReader::new(BinlogVersion::Version4),
             interpreter: Interpreter::new(filter, contiguity, start),
-            transactions: Transactions::new(Arc::clone(&outboxes), 1 << 30, Vec::new()),
+            transactions: Transactions::new(Arc::clone(&outboxes), limits, Vec::new(), None),
             tables: Tables::new(outboxes, Descriptions::new()),
             mapper,
             seen: Vec::new(),
@@ -111,7 +112,7 @@ impl Stages {
 
     fn take(&mut self, event: Event) -> Result<()> {
         let event = self.interpreter.interpret(event)?;
-        let Some(transaction) = self.transactions.apply(event, &mut Nobody)? else { return Ok(()) };
+        let Some(Step::Group(transaction)) = self.transactions.apply(event, &mut Nobody)? else { return Ok(()) };
         let mut records = Records::default();
         for rows in &transaction.rows {
             let mapper = &mut self.mapper;

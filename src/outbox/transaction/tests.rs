@@ -1,6 +1,7 @@
 use super::*;
 use crate::binlog::event::OutboxId;
-use crate::binlog::testing::{at, group_start, inserted, prepared, terminator, xid};
+use crate::binlog::rows::Images;
+use crate::binlog::testing::{at, group_start, inserted, prepared, rows, terminator, xid};
 use crate::config::{OnUpdate, OutboxConfig, TopicPart, TopicTemplate};
 
 fn outbox(on_update: OnUpdate) -> OutboxConfig {
@@ -30,8 +31,18 @@ impl Observer for Seen {
     }
 }
 
+const LIMITS: Limits = Limits { held: 1000, prepared: 1000, large: 1 << 20 };
+
 fn machine() -> Transactions {
-    Transactions::new([outbox(OnUpdate::Stop)].into(), 1000, Vec::new())
+    Transactions::new([outbox(OnUpdate::Stop)].into(), LIMITS, Vec::new(), None)
+}
+
+/// A decided group, if there is one; no part of a large group is expected.
+fn decided(step: Option<Step>) -> Option<SourceTransaction> {
+    match step? {
+        Step::Group(transaction) => Some(transaction),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Feeds events; answers with the marks of the rows of each decided group.
@@ -39,7 +50,7 @@ fn marks(events: Vec<BinlogEvent>) -> Result<Vec<Vec<u8>>> {
     let mut transactions = machine();
     let mut out = Vec::new();
     for event in events {
-        if let Some(decided) = transactions.apply(event, &mut Seen::default())? {
+        if let Some(decided) = decided(transactions.apply(event, &mut Seen::default())?) {
             out.push(decided.rows.iter().map(|rows| rows.event.data()[0]).collect());
         }
     }
@@ -98,7 +109,9 @@ fn an_unknown_savepoint_stops_the_relay() {
 }
 
 fn prepare(number: u64, inside: Vec<BinlogEvent>, id: u64) -> Vec<BinlogEvent> {
-    group(number, inside, GroupEnd::Prepare(xid(id)))
+    let mut events = group(number, inside, GroupEnd::Prepare(xid(id)));
+    events[1] = BinlogEvent::XaStart;
+    events
 }
 
 fn decision(number: u64, end: GroupEnd) -> Vec<BinlogEvent> {
@@ -131,7 +144,8 @@ fn prepares_and_decisions_are_steps_of_the_checkpoint() {
     for event in [prepare(1, vec![inserted(1)], 1), prepare(2, vec![], 2), decision(3, GroupEnd::XaCommit(xid(1)))]
         .concat_events()
     {
-        if let Some(step) = transactions.apply(event, &mut Seen::default()).unwrap().and_then(|decided| decided.xa) {
+        let step = transactions.apply(event, &mut Seen::default()).unwrap();
+        if let Some(step) = decided(step).and_then(|decided| decided.xa) {
             steps.push(step);
         }
     }
@@ -141,12 +155,12 @@ fn prepares_and_decisions_are_steps_of_the_checkpoint() {
 
 #[test]
 fn prepared_groups_that_are_read_again_give_their_rows_but_are_no_news() {
-    let resumed =
-        || Transactions::new([outbox(OnUpdate::Stop)].into(), 1000, vec![prepared(1, true), prepared(2, false)]);
+    let undecided = || vec![prepared(1, true), prepared(2, false)];
+    let resumed = || Transactions::new([outbox(OnUpdate::Stop)].into(), LIMITS, undecided(), None);
     let run = |transactions: &mut Transactions, events: Vec<BinlogEvent>| -> Result<Vec<Vec<u8>>> {
         let mut out = Vec::new();
         for event in events {
-            if let Some(decided) = transactions.apply(event, &mut Seen::default())? {
+            if let Some(decided) = decided(transactions.apply(event, &mut Seen::default())?) {
                 out.push(decided.rows.iter().map(|rows| rows.event.data()[0]).collect());
             }
         }
@@ -178,12 +192,11 @@ impl<const N: usize> ConcatEvents for [Vec<BinlogEvent>; N] {
 
 #[test]
 fn i6_rows_of_undecided_transactions_count() {
-    let fifty = |number| prepare(number, (0..50).map(|_| inserted(1)).collect(), number);
-    let sixty = || group(9, (0..60).map(|_| inserted(1)).collect(), GroupEnd::Commit);
-    let refused = marks([fifty(1), sixty()].concat_events()).unwrap_err();
+    let rows = |number, count| prepare(number, (0..count).map(|_| inserted(1)).collect(), number);
+    let refused = marks([rows(1, 50), rows(2, 60)].concat_events()).unwrap_err();
     assert_eq!(refused.code(), Code::SourceTransactionTooLarge);
-    let decided = [fifty(1), decision(2, GroupEnd::XaRollback(xid(1))), sixty()].concat_events();
-    assert_eq!(marks(decided).unwrap().last().unwrap().len(), 60);
+    let decided = [rows(1, 50), decision(2, GroupEnd::XaRollback(xid(1))), rows(3, 60)].concat_events();
+    assert_eq!(marks(decided).unwrap().len(), 3);
 }
 
 #[test]
@@ -203,10 +216,10 @@ fn updated(mark: u8) -> BinlogEvent {
 
 /// The marks of the rows of one group under a policy, and what was passed over.
 fn under(policy: OnUpdate, events: Vec<BinlogEvent>) -> Result<(Vec<u8>, Vec<Ignored>)> {
-    let mut transactions = Transactions::new([outbox(policy)].into(), 1000, Vec::new());
+    let mut transactions = Transactions::new([outbox(policy)].into(), LIMITS, Vec::new(), None);
     let (mut seen, mut marks) = (Seen::default(), Vec::new());
     for event in events {
-        if let Some(decided) = transactions.apply(event, &mut seen)? {
+        if let Some(decided) = decided(transactions.apply(event, &mut seen)?) {
             marks.extend(decided.rows.iter().map(|rows| rows.event.data()[0]));
         }
     }
@@ -243,21 +256,122 @@ fn a_table_that_is_emptied_is_counted() {
 }
 
 #[test]
-fn i6_a_source_transaction_above_the_limit_is_refused() {
-    let many = (0..101).map(|_| inserted(1)).collect();
-    assert_eq!(marks(group(1, many, GroupEnd::Commit)).unwrap_err().code(), Code::SourceTransactionTooLarge);
-    let dropped = (0..60).map(|_| inserted(1));
-    let inside = std::iter::once(savepoint("a"))
-        .chain(dropped)
-        .chain([rollback_to("a")])
-        .chain((0..60).map(|_| inserted(2)))
-        .collect();
-    assert_eq!(marks(group(1, inside, GroupEnd::Commit)).unwrap()[0].len(), 60);
-}
-
-#[test]
 fn a_new_group_forgets_the_half_read_one() {
     let mut events = vec![group_start(1), BinlogEvent::Begin, savepoint("a"), inserted(1)];
     events.extend(group(2, vec![inserted(2)], GroupEnd::Commit));
     assert_eq!(marks(events).unwrap(), [vec![2]]);
+}
+
+/// A row event with so many rows, of 12 bytes and 4 for each.
+fn event(count: usize) -> BinlogEvent {
+    BinlogEvent::Rows(rows(&vec![[Some("r"), None, None, None, None]; count]))
+}
+
+/// Reads a group that is large above 100 bytes, and if need be again; answers with the rows of each row event that is
+/// published, by its place among the group's records, and with how many there are to be.
+fn twice(inside: impl Fn() -> Vec<BinlogEvent>, end: GroupEnd) -> Option<(u64, Vec<(u64, usize)>)> {
+    let limits = Limits { held: 100, ..LIMITS };
+    let machine = |known| Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Vec::new(), known);
+    let events = || group(5, inside(), end.clone());
+    let steps = |transactions: &mut Transactions| -> Vec<Step> {
+        events().into_iter().filter_map(|event| transactions.apply(event, &mut Seen::default()).unwrap()).collect()
+    };
+    let large = match <[Step; 1]>::try_from(steps(&mut machine(None))).unwrap() {
+        [Step::Again(large)] => large,
+        [Step::Group(group)] => {
+            assert!(group.rows.is_empty());
+            return None;
+        }
+        other => panic!("{other:?}"),
+    };
+    let records = large.records;
+    let mut parts = Vec::new();
+    let mut again = steps(&mut machine(Some(Arc::new(large))));
+    let Some(Step::Group(group)) = again.pop() else { panic!("no end") };
+    assert!(group.rows.is_empty());
+    for step in again {
+        let Step::Part(part) = step else { panic!("{step:?}") };
+        assert_eq!(part.large.records, records);
+        parts.push((part.before, part.rows.iter().map(|rows| rows.event.data().len()).sum()));
+    }
+    Some((records, parts))
+}
+
+/// Bytes of an event with so many rows.
+fn size(count: usize) -> usize {
+    12 + 3 * count
+}
+
+#[test]
+fn i6_a_large_group_is_not_held_but_read_twice() {
+    let inside = || vec![event(20), event(30), event(1)];
+    let published = twice(inside, GroupEnd::Commit).unwrap();
+    assert_eq!(published, (51, vec![(0, size(20)), (20, size(30)), (50, size(1))]));
+    assert_eq!(twice(inside, GroupEnd::Rollback), None);
+}
+
+#[test]
+fn i9_what_was_rolled_back_in_a_large_group_does_not_leave_at_the_second_reading() {
+    let inside = || {
+        vec![
+            event(3),
+            savepoint("held"),
+            event(4),
+            savepoint("a"),
+            event(50),
+            savepoint("b"),
+            event(5),
+            savepoint("c"),
+            event(6),
+            rollback_to("c"),
+            event(7),
+            rollback_to("b"),
+            event(8),
+            rollback_to("a"),
+            event(9),
+        ]
+    };
+    let published = twice(inside, GroupEnd::Commit).unwrap();
+    assert_eq!(published, (16, vec![(0, size(3)), (3, size(4)), (7, size(9))]));
+    let held = || [inside(), vec![rollback_to("held"), event(2)]].concat_events();
+    assert_eq!(twice(held, GroupEnd::Commit).unwrap(), (5, vec![(0, size(3)), (3, size(2))]));
+    let nothing = || [vec![savepoint("s")], inside(), vec![rollback_to("s")]].concat_events();
+    assert_eq!(twice(nothing, GroupEnd::Commit), None);
+}
+
+#[test]
+fn a_large_group_that_is_another_one_at_its_second_reading_stops_the_relay() {
+    let limits = Limits { held: 100, ..LIMITS };
+    let machine = |known| Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Vec::new(), known);
+    let read = |transactions: &mut Transactions, number, inside| {
+        let steps = group(number, inside, GroupEnd::Commit).into_iter();
+        steps
+            .filter_map(|event| transactions.apply(event, &mut Seen::default()).transpose())
+            .collect::<Result<Vec<_>>>()
+    };
+    let large = || match read(&mut machine(None), 5, vec![event(50)]).unwrap().remove(0) {
+        Step::Again(large) => Some(Arc::new(large)),
+        other => panic!("{other:?}"),
+    };
+    for other in [vec![event(50), event(1)], vec![event(49)], vec![]] {
+        let refused = read(&mut machine(large()), 5, other).unwrap_err();
+        assert_eq!(refused.code(), Code::EventUndecodable);
+    }
+    // Another group is none of its business.
+    assert!(matches!(read(&mut machine(large()), 6, vec![event(50)]).unwrap()[..], [Step::Again(_)]));
+}
+
+#[test]
+fn a_group_that_no_kafka_transaction_may_carry_is_refused_when_it_is_committed() {
+    let limits = Limits { held: 100, large: 150, prepared: 100 };
+    let mut transactions = Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Vec::new(), None);
+    let mut read = |inside| {
+        let steps = group(5, inside, GroupEnd::Commit).into_iter();
+        steps
+            .filter_map(|event| transactions.apply(event, &mut Seen::default()).transpose())
+            .collect::<Result<Vec<_>>>()
+    };
+    assert_eq!(read(vec![event(50)]).unwrap_err().code(), Code::SourceTransactionTooLarge);
+    let rolled_back = vec![event(20), savepoint("a"), event(50), rollback_to("a"), event(10)];
+    assert!(matches!(read(rolled_back).unwrap()[..], [Step::Again(_)]));
 }

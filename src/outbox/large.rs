@@ -1,0 +1,190 @@
+//! Groups whose rows are too many to be held: read twice (ADR 12).
+//!
+//! The first reading keeps no row, only which row events survive: [`Survivors`]. At the commit they become a [`Large`], with
+//! which the group is read again: rows that are known to be committed leave at once, as [`Part`]s.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::binlog::event::{Fingerprint, GroupStart, OutboxRows, Terminator};
+use crate::error::{Code, Error, Result};
+use crate::position::{FilePosition, GroupPosition};
+
+/// How much of a group survives up to some place in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Row events.
+    pub(super) events: usize,
+    /// Records that they become; unknown (0) as long as the events themselves are held.
+    pub(super) records: u64,
+    /// Bytes of row events.
+    pub(super) bytes: u64,
+}
+
+impl Mark {
+    pub(super) fn add(&mut self, rows: &OutboxRows, records: u64) {
+        *self = Self {
+            events: self.events + 1,
+            records: self.records + records,
+            bytes: self.bytes + rows.event.data().len() as u64,
+        };
+    }
+}
+
+/// Which row events of a group survive, by their ordinal among its row events.
+#[derive(Debug, Default)]
+pub(super) struct Survivors {
+    seen: usize,
+    kept: Vec<Range<usize>>,
+    total: Mark,
+}
+
+impl Survivors {
+    /// The next row event, which becomes so many records.
+    pub(super) fn add(&mut self, rows: &OutboxRows, records: u64) {
+        match self.kept.last_mut() {
+            Some(range) if range.end == self.seen => range.end += 1,
+            _ => self.kept.push(self.seen..self.seen + 1),
+        }
+        self.seen += 1;
+        self.total.add(rows, records);
+    }
+
+    /// What survives by now.
+    pub(super) fn total(&self) -> Mark {
+        self.total
+    }
+
+    /// Forgets what came behind `mark`.
+    pub(super) fn roll_back_to(&mut self, mark: Mark) {
+        let mut surplus = self.total.events.saturating_sub(mark.events);
+        while surplus > 0
+            && let Some(last) = self.kept.last_mut()
+        {
+            let gone = surplus.min(last.len());
+            last.end -= gone;
+            surplus -= gone;
+            if last.start == last.end {
+                self.kept.pop();
+            }
+        }
+        self.total = mark;
+    }
+
+    /// Memory that they take, bytes.
+    pub(super) fn size(&self) -> usize {
+        self.kept.len() * size_of::<Range<usize>>()
+    }
+
+    /// What the second reading needs to know of the group.
+    pub(super) fn committed(self, start: &GroupStart, group: GroupPosition, fingerprint: Fingerprint) -> Large {
+        let Self { seen, kept, total } = self;
+        Large { start: start.clone(), group, fingerprint, seen, kept, records: total.records, bytes: total.bytes }
+    }
+}
+
+/// A committed group that was read once and not held.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Large {
+    start: GroupStart,
+    /// Its identity.
+    pub group: GroupPosition,
+    /// Its terminator.
+    pub fingerprint: Fingerprint,
+    /// Its row events, survivors or not.
+    seen: usize,
+    kept: Vec<Range<usize>>,
+    /// How many records it becomes.
+    pub records: u64,
+    /// Bytes of its committed row events.
+    pub bytes: u64,
+}
+
+impl Large {
+    /// Where it begins.
+    pub fn begins(&self) -> &FilePosition {
+        &self.start.start
+    }
+
+    /// Where it ends.
+    pub fn ends(&self) -> FilePosition {
+        FilePosition { file: Arc::clone(&self.fingerprint.file), offset: self.fingerprint.end }
+    }
+
+    /// Whether it is the group that begins there. In a file beyond 4 GiB a dump by GTID leaves the high bits of an offset
+    /// open.
+    fn is_at(&self, start: &GroupStart) -> bool {
+        let low = |start: &GroupStart| start.start.offset & u64::from(u32::MAX);
+        self.start.gtid == start.gtid && self.start.start.file == start.start.file && low(&self.start) == low(start)
+    }
+}
+
+/// Committed rows of a large group, whose end is still to be read.
+#[derive(Debug)]
+pub struct Part {
+    /// Row events in log order; none if they publish nothing.
+    pub rows: Vec<OutboxRows>,
+    /// Commit time on the origin, microseconds since the epoch.
+    pub committed_at_us: i64,
+    /// Records of the group before these.
+    pub before: u64,
+    /// The group.
+    pub large: Arc<Large>,
+}
+
+/// The second reading of a large group.
+#[derive(Debug)]
+pub(super) struct Again {
+    large: Arc<Large>,
+    seen: usize,
+    /// Index of the range that is next or under way.
+    range: usize,
+    records: u64,
+}
+
+impl Again {
+    /// If `large` is the group that begins there.
+    pub(super) fn of(large: &Arc<Large>, start: &GroupStart) -> Option<Self> {
+        large.is_at(start).then(|| Self { large: Arc::clone(large), seen: 0, range: 0, records: 0 })
+    }
+
+    /// Whether the next row event survives.
+    pub(super) fn next_survives(&mut self) -> bool {
+        let ordinal = self.seen;
+        self.seen += 1;
+        let kept = &self.large.kept;
+        while kept.get(self.range).is_some_and(|range| range.end <= ordinal) {
+            self.range += 1;
+        }
+        kept.get(self.range).is_some_and(|range| range.contains(&ordinal))
+    }
+
+    /// Surviving rows, which become so many records.
+    pub(super) fn part(&mut self, rows: Vec<OutboxRows>, committed_at_us: i64, records: u64) -> Part {
+        let before = self.records;
+        self.records += records;
+        Part { rows, committed_at_us, before, large: Arc::clone(&self.large) }
+    }
+
+    /// The group must end as it did, with as many rows.
+    ///
+    /// # Errors
+    /// `EventUndecodable`; nothing of it is visible yet.
+    pub(super) fn ensure_complete(&self, terminator: &Terminator) -> Result<()> {
+        let Large { seen, records, fingerprint, .. } = &*self.large;
+        let same = fingerprint.is_same_event(&terminator.fingerprint);
+        if same && (*seen, *records) == (self.seen, self.records) {
+            return Ok(());
+        }
+        let what = format!(
+            "{}: a large group has {} row events and {} records at its second reading, {seen} and {records} at the \
+             first, and ends at {} instead of {}",
+            self.large.begins(),
+            self.seen,
+            self.records,
+            terminator.fingerprint.end,
+            fingerprint.end
+        );
+        Err(Error::new(Code::EventUndecodable, what))
+    }
+}

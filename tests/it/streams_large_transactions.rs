@@ -1,0 +1,103 @@
+//! A source transaction that does not fit into memory is carried all the same: in one Kafka transaction, exactly once, without
+//! what was rolled back in it; or the relay says which limit it meets.
+#![cfg(feature = "failpoints")]
+
+use std::time::Duration;
+
+use testbed::oracle::{Rules, judge, truth};
+use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared, wait};
+
+use crate::support::crash::is_stopped;
+use crate::support::ending::{end, stopped};
+use crate::support::{Outbox, PATIENCE};
+
+/// Of a Kafka transaction that is to meet it.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An outbox, and a relay that holds no more than 1 MiB of it.
+fn outbox<'a>(name: &str, mysql: &'a Mysql) -> Outbox<'a> {
+    let mut outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
+    outbox.extra = "batch.max_bytes = \"1MiB\"\nsource.start = \"earliest\"\n".into();
+    outbox
+}
+
+/// A statement that inserts so many rows of about 1 kB.
+fn rows(prefix: &str, count: u32) -> String {
+    format!(
+        "INSERT INTO outbox WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+         SELECT CONCAT('{prefix}-', i), 'Order', i % 50, 'Happened', JSON_OBJECT('n', i, 'text', REPEAT('x', 900)) FROM n"
+    )
+}
+
+fn run(outbox: &Outbox<'_>, statements: &str) {
+    let name = &outbox.name;
+    outbox.mysql.sql(&format!("USE {name}; SET SESSION cte_max_recursion_depth = 100000; {statements}")).unwrap();
+}
+
+/// Compares all that was published with a naive reading of `mysqlbinlog`'s text.
+fn judged(outbox: &Outbox<'_>, committed: usize) {
+    let table = truth::Table::usual(&outbox.name, "outbox");
+    let truth = truth::read(outbox.mysql.mysqlbinlog_v().unwrap(), &[table]).unwrap();
+    let seen = Observer::read_all(outbox.kafka, &[&outbox.topic("Order")], Isolation::ReadCommitted).unwrap();
+    let rules = Rules { topic_prefix: format!("{}.", outbox.name), ..Rules::default() };
+    let verdict = judge(&truth, &seen, &rules);
+    assert!(verdict.is_clean() && verdict.committed == committed, "{verdict}");
+}
+
+/// Kills the relay while it streams, and lets the next one finish.
+fn killed_and_finished(outbox: &Outbox<'_>, records: u64) {
+    // The first one is that of the take-over; each of the others is a part.
+    let mut relay = outbox.start_armed(&[], Some("flushed:6=kill"));
+    let status = relay.wait_exit(PATIENCE).unwrap();
+    assert!(!status.success(), "{status}: {:?}", relay.lines());
+    assert!(relay.lines().iter().any(|line| line.contains("is read again")), "{:?}", relay.lines());
+    let relay = outbox.start();
+    outbox.wait_delivered(records);
+    end(relay);
+}
+
+#[test]
+fn a_large_transaction_is_carried_without_what_was_rolled_back_in_it_over_a_crash() {
+    // With GTIDs no rollback is logged: a server refuses to change tables without transactions inside a transaction.
+    let mysql = Mysql::start(MysqlOptions { gtid: false, ..MysqlOptions::default() }).unwrap();
+    let outbox = outbox("large_file", &mysql);
+    let relay = outbox.stream();
+    run(&outbox, "CREATE TABLE plain (n INT) ENGINE = MyISAM");
+    outbox.insert("before", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(relay);
+    let (first, gone, last, all_gone) = (rows("a", 1500), rows("gone", 2000), rows("b", 1500), rows("no", 2000));
+    let plain = "INSERT INTO plain VALUES (1)";
+    run(&outbox, &format!("BEGIN; {first}; SAVEPOINT s; {gone}; {plain}; ROLLBACK TO s; {last}; COMMIT"));
+    run(&outbox, &format!("BEGIN; {all_gone}; {plain}; ROLLBACK"));
+    outbox.insert("after", "Order", "1", "{}");
+    killed_and_finished(&outbox, 3001);
+    judged(&outbox, 3002);
+}
+
+#[test]
+fn a_large_transaction_by_gtid_stops_at_each_limit_and_is_carried_above_it() {
+    let mysql = Mysql::start(MysqlOptions::default()).unwrap();
+    let mut outbox = outbox("large_gtid", &mysql);
+    let relay = outbox.stream();
+    outbox.insert("before", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(relay);
+    run(&outbox, &rows("a", 6_000));
+    outbox.insert("after", "Order", "1", "{}");
+    let usual = outbox.extra.clone();
+
+    outbox.extra = format!("{usual}batch.max_stream_bytes = \"3MiB\"\n");
+    let words = ["bytes of outbox rows in one source transaction, at most 3145728"];
+    stopped(outbox.start()).because("OBX-2306", 65, &words, "`batch.max_stream_bytes`");
+    outbox.extra = format!("{usual}kafka.librdkafka.\"transaction.timeout.ms\" = {}\n", TIMEOUT.as_millis());
+    let mut relay = outbox.start_armed(&[], Some("flushed:6=stop"));
+    wait::until(PATIENCE, "the relay stands still within it", || is_stopped(&relay)).unwrap();
+    std::thread::sleep(TIMEOUT);
+    relay.resume().unwrap();
+    stopped(relay).because("OBX-4206", 78, &["the source transaction goes on"], "Raise `transaction.timeout.ms`");
+
+    outbox.extra = usual;
+    killed_and_finished(&outbox, 6_001);
+    judged(&outbox, 6_002);
+}

@@ -58,7 +58,11 @@ mod armed {
             None => Ok(()),
             // No destructor and no exit handler runs: for the servers it is a crash.
             Some(Action::Kill) => std::process::abort(),
-            Some(Action::Error) => Err(Error::new(Code::DeliveryFailed, format!("failpoint {name}"))),
+            Some(Action::Error) => {
+                // Said here: before the error is logged, another thread may meet the next place, which kills.
+                tracing::warn!("failpoint {name} fails");
+                Err(Error::new(Code::DeliveryFailed, format!("failpoint {name}")))
+            }
             Some(Action::Stop) => {
                 tracing::warn!("failpoint {name} stops");
                 // Sent to this very thread, which therefore goes no further; the others stop with it.

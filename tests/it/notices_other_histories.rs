@@ -162,7 +162,7 @@ fn transactions_from_a_time_without_gtids_are_not_left_out() {
     };
     set(&["ON_PERMISSIVE", "OFF_PERMISSIVE", "OFF"]);
     source.insert(&["anonymous"]);
-    source.refuses("OBX-2205", 78, &["gtid_mode = OFF"], "Set `gtid_mode` back");
+    source.refuses("OBX-2205", 78, &["gtid_mode = OFF"], "Set `gtid_mode` and `source.positions` back");
     set(&["OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"]);
     source.insert(&["b"]);
     source.refuses("OBX-2208", 65, &["anonymous transaction"], "--first-start");

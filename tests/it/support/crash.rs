@@ -287,7 +287,7 @@ impl Crash {
             }
             match injection.action {
                 Action::Kill => ended.is_some_and(is_crash),
-                Action::Error => said(relay, "\""),
+                Action::Error => said(relay, " fails"),
                 Action::Stop => said(relay, " goes on"),
             }
         });

@@ -1,5 +1,7 @@
 //! Child processes that cannot outlive the harness.
 //!
+//! The harness itself ends with the cargo that runs it.
+//!
 //! Each child is started by `setpriv --pdeathsig KILL`, so it dies with the harness even if that is killed.
 //! The kernel sends that signal when the *thread* that made the child ends, and test threads end early:
 //! hence one thread that never ends starts all of them.
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, kill_process, set_parent_process_death_signal};
 
 use crate::wait;
 
@@ -78,6 +80,7 @@ fn spawn_child(command: Command) -> io::Result<Child> {
     let spawner = SPAWNER.get_or_init(|| {
         let (sender, jobs) = mpsc::channel::<Job>();
         std::thread::spawn(move || {
+            end_with_cargo();
             for (mut command, reply) in jobs {
                 let _ = reply.send(command.spawn());
             }
@@ -88,6 +91,14 @@ fn spawn_child(command: Command) -> io::Result<Child> {
     let gone = |_| io::Error::other("the spawner thread is gone");
     spawner.send((command, reply)).map_err(|_| gone(()))?;
     answer.recv().map_err(|_| gone(()))?
+}
+
+/// Cargo may be interrupted alone, by a signal to its process; what it runs would go on, and so would the servers.
+fn end_with_cargo() {
+    if std::env::var_os("CARGO").is_some() {
+        // Without it everything works as well, but for that end.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
 }
 
 /// A running child; killed when dropped.

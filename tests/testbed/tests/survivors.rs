@@ -6,9 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use testbed::{Daemon, wait};
 
+const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
+
 /// Starts `testbed up`; the process ids of its servers.
 fn up() -> Result<(Daemon, Vec<u32>)> {
-    let mut testbed = Daemon::start(env!("CARGO_BIN_EXE_testbed"), ["up"])?;
+    started(Daemon::start(TESTBED, ["up"])?)
+}
+
+fn started(mut testbed: Daemon) -> Result<(Daemon, Vec<u32>)> {
     testbed.wait_for_line("Ctrl-C", Duration::from_secs(120))?;
     let line = testbed.wait_for_line("processes ", Duration::ZERO)?;
     let pids = line.split(' ').filter_map(|word| word.parse().ok()).collect();
@@ -40,4 +45,14 @@ fn servers_end_with_the_harness() -> Result<()> {
     wait_until_gone(&pids)?;
     assert!(!folder.exists());
     Ok(())
+}
+
+/// As when `cargo test` is killed, but not what it runs.
+#[test]
+fn the_harness_ends_with_the_cargo_that_runs_it() -> Result<()> {
+    // A second command, so that the shell does not make room for the first.
+    let (mut cargo, pids) = started(Daemon::start("sh", ["-c", &format!("{TESTBED} up; true")])?)?;
+    assert!(pids.iter().all(|pid| lives(*pid)));
+    cargo.kill9()?;
+    wait_until_gone(&pids)
 }

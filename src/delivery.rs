@@ -46,7 +46,7 @@ use classify::InDoubt;
 use incarnation::Incarnation;
 use outlet::Outlet;
 use topics::TopicNames;
-use transaction::Transaction;
+use transaction::{Transaction, Unsettled};
 
 /// A checkpoint in the order of the log; as [`Deliverer::last`] it is committed for good.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ impl Delivery {
 pub struct Memory {
     /// The Kafka transaction whose outcome is unknown.
     pub in_doubt: Option<InDoubt>,
+    /// The same transaction, to be counted if it was committed.
+    pub unsettled: Option<Unsettled>,
     /// This process has written a checkpoint: another owner's, if one appears, is a successor's.
     pub owned: bool,
     /// Who wrote the checkpoint that this process found, while it has written none itself.

@@ -49,7 +49,9 @@ pub(super) async fn run(
     let ended = fly(deliverer, &mut flight, batches, abort, memory).await;
     memory.in_doubt = flight.in_doubt().cloned();
     // Kafka fences a transaction that it times out; the next try would end as this one.
-    ended.map_err(|error| flight.ensure_in_time(Instant::now()).err().unwrap_or(error))
+    let ended = ended.map_err(|error| flight.ensure_in_time(Instant::now()).err().unwrap_or(error));
+    memory.unsettled = flight.take_committing().map(|transaction| deliverer.outlet.unsettled(transaction));
+    ended
 }
 
 async fn fly(

@@ -319,13 +319,18 @@ impl Flight {
     /// A commit has returned: only a clean one lets the run go on, and only now the checkpoint moves.
     pub(crate) fn ended(&mut self, seen: CommitSeen, now: Instant) -> Result<Option<Transaction>> {
         classify(seen, RETRY_BACKOFF).ensure_clean(seen)?;
+        failpoint::hit("commit_ok")?;
         let Some(mut transaction) = self.committing.take() else { return Ok(None) };
         let turn = transaction.turn % self.committed_at.len();
         self.committed_at[turn] = Some(now);
-        failpoint::hit("commit_ok")?;
         self.chain.committed(&mut transaction)?;
         self.note();
         Ok(Some(transaction))
+    }
+
+    /// The one whose commit was asked for when the run ended: perhaps it has happened.
+    pub(super) fn take_committing(&mut self) -> Option<Transaction> {
+        self.committing.take()
     }
 
     /// Whether something has begun or ended since this was last asked.

@@ -7,7 +7,7 @@ use super::flight::Producers;
 use super::incarnation::Incarnation;
 use super::now_ms;
 use super::topics::TopicNames;
-use super::transaction::{Tally, Transaction};
+use super::transaction::{Tally, Transaction, Unsettled};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::failpoint;
@@ -40,6 +40,11 @@ impl Outlet {
     /// Counts what is committed.
     pub(super) fn count(&self, tally: &Tally) {
         tally.add_to(&self.topics);
+    }
+
+    /// What is to be counted once the transaction is known to be committed.
+    pub(super) fn unsettled(&self, transaction: Transaction) -> Unsettled {
+        Unsettled::new(transaction, self.topics.clone())
     }
 
     /// Makes every topic that was looked up by now known to the producers.

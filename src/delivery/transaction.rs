@@ -122,6 +122,27 @@ impl Transaction {
     }
 }
 
+/// A transaction whose commit had been asked for when its run ended. The next run learns what became of it.
+#[derive(Debug)]
+pub struct Unsettled {
+    transaction: Transaction,
+    topics: Vec<TopicMetrics>,
+}
+
+impl Unsettled {
+    pub(super) fn new(mut transaction: Transaction, topics: Vec<TopicMetrics>) -> Self {
+        transaction.permits.clear();
+        Self { transaction, topics }
+    }
+
+    /// It was committed: counts it as any other.
+    pub fn committed(&self, metrics: &Metrics, status: &Status) {
+        self.transaction.observe(metrics, status);
+        self.transaction.tally.add_to(&self.topics);
+        metrics.checkpoint_commits.inc();
+    }
+}
+
 fn oldest(batch: &Batch) -> Option<SystemTime> {
     (!batch.records.is_empty()).then(|| time_of(batch.delta.committed_at_us))
 }

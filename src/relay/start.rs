@@ -111,10 +111,17 @@ pub(super) fn ensure_still_ours(
             Some(_) => {}
         }
     }
+    let unsettled = memory.unsettled.take();
     let Some(in_doubt) = memory.in_doubt.take() else { return Ok(()) };
     let id = found.map(|(_, id)| id);
     match classify::resolve(&in_doubt, id) {
-        Resolution::Committed => tracing::info!("the Kafka transaction in doubt was committed"),
+        Resolution::Committed => {
+            tracing::info!("the Kafka transaction in doubt was committed");
+            if let Some(unsettled) = unsettled {
+                memory.delivered += 1;
+                unsettled.committed(&relay.metrics, &relay.status);
+            }
+        }
         Resolution::NotCommitted => {
             tracing::info!("the Kafka transaction in doubt was not committed; sending it again")
         }

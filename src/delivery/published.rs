@@ -17,8 +17,14 @@ use crate::position::{Gtid, PositionMode};
 use crate::record::headers::SOURCE;
 use crate::telemetry::Metrics;
 
-/// How many offsets at the end of each partition are looked at; some are markers of transactions.
+/// How many offsets at the end of each partition are looked at in any case; some are markers of transactions.
 const TAIL: i64 = 32;
+
+/// How many are looked at if [`LONG_LOOK`] is enough for them: others may write to the same topics.
+const LONG_TAIL: i64 = 10_000;
+
+/// For all of these together. A first start happens once.
+const LONG_LOOK: Duration = Duration::from_secs(5);
 
 /// Refuses if a record at the end of an output topic was made from this source.
 ///
@@ -60,26 +66,33 @@ impl Scan {
         let metadata = consumer
             .fetch_metadata(None, REQUEST_TIMEOUT)
             .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
-        let mut tails = TopicPartitionList::new();
+        let mut ends = Vec::new();
         for topic in metadata.topics().iter().filter(|topic| self.is_output(topic.name())) {
             for partition in topic.partitions() {
-                add_tail(&consumer, topic.name(), partition.id(), &mut tails)?;
+                ends.push(End::of(&consumer, topic.name(), partition.id())?);
             }
         }
-        self.ensure_foreign_all(&consumer, &tails)
+        self.ensure_foreign_all(&consumer, &tails(&ends, TAIL)?, None)?;
+        ends.retain(|end| end.high - end.low > TAIL);
+        self.ensure_foreign_all(&consumer, &tails(&ends, LONG_TAIL)?, Some(Instant::now() + LONG_LOOK))
     }
 
     fn is_output(&self, topic: &str) -> bool {
         topic != self.checkpoint_topic && !topic.starts_with("__") && self.templates.iter().any(|t| matches(t, topic))
     }
 
-    /// Reads every tail to its end.
-    fn ensure_foreign_all(&self, consumer: &BaseConsumer<LogContext>, tails: &TopicPartitionList) -> Result<()> {
+    /// Reads every tail to its end, or until the time is up.
+    fn ensure_foreign_all(
+        &self,
+        consumer: &BaseConsumer<LogContext>,
+        tails: &TopicPartitionList,
+        until: Option<Instant>,
+    ) -> Result<()> {
         let reading = || format!("reading the ends of {} output partitions", tails.count());
         consumer.assign(tails).map_err(|e| kafka::error(&e, reading()))?;
         let mut open = tails.count();
         let mut deadline = Instant::now() + REQUEST_TIMEOUT;
-        while open > 0 {
+        while open > 0 && until.is_none_or(|until| Instant::now() < until) {
             match consumer.poll(Duration::from_millis(100)) {
                 None if Instant::now() < deadline => continue,
                 None => return Err(Error::new(Code::KafkaUnavailable, reading())),
@@ -111,19 +124,33 @@ impl Scan {
     }
 }
 
-/// Adds the end of a partition, unless it is empty.
-fn add_tail(
-    consumer: &BaseConsumer<LogContext>,
-    topic: &str,
+/// Where a partition begins and ends.
+struct End {
+    topic: String,
     partition: i32,
-    tails: &mut TopicPartitionList,
-) -> Result<()> {
-    let asking = |e: KafkaError| kafka::error(&e, format!("asking for the end of {topic}/{partition}"));
-    let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(asking)?;
-    if low == high {
-        return Ok(());
+    low: i64,
+    high: i64,
+}
+
+impl End {
+    fn of(consumer: &BaseConsumer<LogContext>, topic: &str, partition: i32) -> Result<Self> {
+        let (low, high) = consumer
+            .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
+            .map_err(|e| kafka::error(&e, format!("asking for the end of {topic}/{partition}")))?;
+        Ok(Self { topic: topic.to_owned(), partition, low, high })
     }
-    tails.add_partition_offset(topic, partition, Offset::Offset((high - TAIL).max(low))).map_err(asking)
+}
+
+/// The last offsets of each partition that is not empty.
+fn tails(ends: &[End], length: i64) -> Result<TopicPartitionList> {
+    let mut tails = TopicPartitionList::new();
+    for end in ends.iter().filter(|end| end.low < end.high) {
+        let from = Offset::Offset((end.high - length).max(end.low));
+        tails
+            .add_partition_offset(&end.topic, end.partition, from)
+            .map_err(|e| kafka::error(&e, format!("reading {}/{}", end.topic, end.partition)))?;
+    }
+    Ok(tails)
 }
 
 fn source_header(record: &BorrowedMessage<'_>) -> Option<String> {

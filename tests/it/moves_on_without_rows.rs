@@ -7,12 +7,21 @@ use crate::support::workload::{self, Workload};
 use crate::support::{Instance, PATIENCE, verdict};
 
 #[test]
-fn the_checkpoint_follows_changes_of_other_tables_so_that_a_purge_does_no_harm() {
+fn the_checkpoint_follows_changes_of_other_tables_so_that_a_purge_does_no_harm_by_file_and_position() {
+    quiet("no_rows_file", false);
+}
+
+#[test]
+fn the_checkpoint_follows_changes_of_other_tables_so_that_a_purge_does_no_harm_by_gtid() {
+    quiet("no_rows_gtid", true);
+}
+
+fn quiet(name: &str, gtid: bool) {
     let kafka = &shared().unwrap().kafka;
-    let mysql = Mysql::start(MysqlOptions { gtid: false, ..MysqlOptions::default() }).unwrap();
-    let mut instance = Instance::new("no_rows", mysql.port(), &kafka.bootstrap());
+    let mysql = Mysql::start(MysqlOptions { gtid, ..MysqlOptions::default() }).unwrap();
+    let mut instance = Instance::new(name, mysql.port(), &kafka.bootstrap());
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, "no_rows", workload::seed());
+    let writers = Workload::start(&mysql, name, workload::seed());
     let mut relay = instance.stream();
     writers.only_other(true);
     let position = || {

@@ -130,6 +130,11 @@ pub fn creation_code(code: RDKafkaErrorCode) -> Code {
     }
 }
 
+/// A topic that exists is not listed: Kafka leaves out what the client may not describe.
+pub fn hidden(topic: &str) -> Error {
+    Error::new(Code::KafkaAcl, format!("topic {topic} exists, but is not shown: Describe is missing"))
+}
+
 /// Wraps a client error; `context` says what was tried.
 pub fn error(error: &KafkaError, context: impl Into<String>) -> Error {
     Error::new(code(error), context).caused_by(error.to_string())

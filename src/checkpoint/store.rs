@@ -83,8 +83,8 @@ impl Store {
         let (partitions, cluster_id) = match describe(&clients.admin, topic).await? {
             (Some(partitions), cluster) => (partitions, cluster),
             (None, _) => {
-                create(&clients.admin, topic, config.kafka.replication_factor).await?;
-                wait_for_topic(&clients.admin, topic).await?
+                let new = create(&clients.admin, topic, config.kafka.replication_factor).await?;
+                wait_for_topic(&clients.admin, topic, new).await?
             }
         };
         Self::of_topic(config, clients, partitions, cluster_id).await
@@ -326,7 +326,8 @@ async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(
     .await
 }
 
-async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor: i32) -> Result<()> {
+/// Whether it was not there before.
+async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor: i32) -> Result<bool> {
     let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(replication_factor))
         .set("cleanup.policy", "compact")
         // Small segments, so that a start reads little: the active one is never compacted.
@@ -340,15 +341,15 @@ async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor
     match results.into_iter().next() {
         Some(Ok(_)) => {
             tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
-            Ok(())
+            Ok(true)
         }
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
         Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
         None => Err(refused(Code::TopicCreate, "no answer".into())),
     }
 }
 
-async fn wait_for_topic(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(i32, String)> {
+async fn wait_for_topic(admin: &Arc<AdminClient<LogContext>>, topic: &str, new: bool) -> Result<(i32, String)> {
     let deadline = tokio::time::Instant::now() + REQUEST_TIMEOUT;
     let mut retry = tokio::time::interval(Duration::from_millis(50));
     loop {
@@ -357,7 +358,10 @@ async fn wait_for_topic(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Re
             return Ok((partitions, cluster));
         }
         if tokio::time::Instant::now() > deadline {
-            return Err(Error::new(Code::TopicCreate, format!("topic {topic} was created but does not appear")));
+            return Err(match new {
+                true => Error::new(Code::TopicCreate, format!("topic {topic} was created but does not appear")),
+                false => kafka::hidden(topic),
+            });
         }
     }
 }

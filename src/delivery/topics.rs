@@ -20,6 +20,9 @@ const DEFAULT_MAX_RECORD: usize = 1_048_588;
 /// How often a missing topic is looked for.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often a topic may be found to exist and not be listed: brokers learn of it within moments.
+const HIDDEN: u32 = 10;
+
 /// The topics of this run, by [`TopicId`].
 #[derive(Debug, Default)]
 pub struct TopicNames(RwLock<Vec<Arc<str>>>);
@@ -111,7 +114,7 @@ impl Catalog {
 
     async fn wait_for(&self, name: &str) -> Result<NonZeroU32> {
         let mut retry = tokio::time::interval(RETRY);
-        let mut waiting = false;
+        let (mut waiting, mut hidden) = (false, 0);
         loop {
             if let Some(partitions) = self.partitions(name).await? {
                 if waiting {
@@ -120,7 +123,10 @@ impl Catalog {
                 return Ok(partitions);
             }
             if self.config.create_topics {
-                self.create(name).await?;
+                hidden += u32::from(!self.create(name).await?);
+                if hidden > HIDDEN {
+                    return Err(kafka::hidden(name));
+                }
             } else if !waiting {
                 waiting = true;
                 let missing = Error::new(Code::TopicMissing, format!("waiting for topic {name}, which a row names"));
@@ -148,7 +154,8 @@ impl Catalog {
         .await
     }
 
-    async fn create(&self, name: &str) -> Result<()> {
+    /// Whether it was not there before.
+    async fn create(&self, name: &str) -> Result<bool> {
         let replication = TopicReplication::Fixed(self.config.replication_factor);
         let refused = |code, e: String| Error::new(code, format!("creating topic {name}")).caused_by(e);
         let results = self
@@ -159,9 +166,9 @@ impl Catalog {
         match results.into_iter().next() {
             Some(Ok(_)) => {
                 tracing::info!(topic = name, partitions = self.config.partitions, "output topic created");
-                Ok(())
+                Ok(true)
             }
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
             Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
             None => Err(refused(Code::TopicCreate, "no answer".into())),
         }

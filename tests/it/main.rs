@@ -13,6 +13,8 @@ mod drains_on_sigterm;
 mod fences_the_older_instance;
 mod follows_a_failover;
 mod holds_no_failpoint;
+#[cfg(feature = "failpoints")]
+mod leaks_nothing;
 mod leaves_its_successor_alone;
 mod moves_on_without_rows;
 mod names_columns_without_metadata;
@@ -33,7 +35,9 @@ mod speaks_tls;
 mod stops_rather_than_guesses;
 mod streams_large_transactions;
 mod survives_broker_loss;
+mod survives_cluster_faults;
 mod survives_source_loss;
 mod survives_stray_commits;
+mod survives_topic_changes;
 mod waits_for_xa_decisions;
 mod writes_what_debezium_writes;

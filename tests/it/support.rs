@@ -8,6 +8,7 @@ pub(crate) mod differential;
 pub(crate) mod ending;
 mod instance;
 pub(crate) mod plain_loop;
+pub(crate) mod proc;
 pub(crate) mod proof;
 pub(crate) mod proxied;
 pub(crate) mod proxy;

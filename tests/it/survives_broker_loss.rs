@@ -3,6 +3,7 @@
 use testbed::process::Signal;
 use testbed::{Kafka, KafkaOptions, Mysql, MysqlOptions, wait};
 
+use crate::support::proc::resident_kb;
 use crate::support::workload::{self, Workload};
 use crate::support::{Instance, PATIENCE, verdict};
 
@@ -65,11 +66,4 @@ fn a_crashed_broker_costs_no_row_and_a_long_outage_no_memory() {
     verdict::assert_exactly_once(&mysql, &kafka, &instance);
     assert_eq!(relay.exited().unwrap(), None);
     println!("resident: {before} kB before, at most {most} kB with Kafka away");
-}
-
-/// VmRSS.
-fn resident_kb(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }

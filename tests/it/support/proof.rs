@@ -22,6 +22,12 @@ pub(crate) fn injections() -> usize {
     std::env::var("OUTBOXD_INJECTIONS").map_or(1_000, |count| count.parse().unwrap())
 }
 
+#[cfg(feature = "failpoints")]
+/// Runs of the search for leaks.
+pub(crate) fn incarnations() -> usize {
+    std::env::var("OUTBOXD_INCARNATIONS").map_or(1_000, |count| count.parse().unwrap())
+}
+
 /// Splits so many tries over the lanes of a full proof; one lane in a quick one.
 pub(crate) fn lanes(tries: usize) -> Vec<usize> {
     let lanes = times(1, LANES).min(tries.max(1));

@@ -12,6 +12,10 @@ use crate::process;
 const TOPIC_COMMAND: &str = "org.apache.kafka.tools.TopicCommand";
 const CONFIG_COMMAND: &str = "kafka.admin.ConfigCommand";
 const OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
+const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
+const ELECTION: &str = "org.apache.kafka.tools.LeaderElectionCommand";
+const ACLS: &str = "org.apache.kafka.tools.AclCommand";
+const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 /// For programs that live for a second: compiling well does not pay.
 const SHORT_LIVED: [&str; 3] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
@@ -95,6 +99,44 @@ impl Kafka {
     pub fn delete_topic(&self, name: &str) -> Result<()> {
         self.admin_tool(TOPIC_COMMAND).args(["--delete", "--topic", &literal(name)]).run()?;
         Ok(())
+    }
+
+    /// Gives a topic more partitions.
+    pub fn set_partitions(&self, name: &str, partitions: u32) -> Result<()> {
+        let count = format!("--partitions={partitions}");
+        self.admin_tool(TOPIC_COMMAND).args(["--alter", "--topic", &literal(name), &count]).run()?;
+        Ok(())
+    }
+
+    /// Deletes every record that a topic holds now; the topic and its offsets stay.
+    pub fn delete_records(&self, topic: &str) -> Result<()> {
+        let ends = self.end_offsets(topic)?;
+        let place = |(partition, offset): (usize, &i64)| {
+            format!("{{\"topic\":\"{topic}\",\"partition\":{partition},\"offset\":{offset}}}")
+        };
+        let places: Vec<String> = ends.iter().enumerate().map(place).collect();
+        let list = format!("{{\"version\":1,\"partitions\":[{}]}}", places.join(","));
+        let file = self.dir.path().join(format!("delete-{topic}.json"));
+        std::fs::write(&file, list).with_context(|| format!("writing {}", file.display()))?;
+        self.admin_tool(DELETE_RECORDS).arg("--offset-json-file").arg(file).run()?;
+        Ok(())
+    }
+
+    /// Makes the first replica of each partition its leader again.
+    pub fn elect_preferred_leaders(&self) -> Result<()> {
+        self.admin_tool(ELECTION).args(["--election-type", "PREFERRED", "--all-topic-partitions"]).run()?;
+        Ok(())
+    }
+
+    /// Adds or removes rules of the brokers' authorizer: arguments of `kafka-acls.sh`.
+    pub fn acls(&self, arguments: &[&str]) -> Result<()> {
+        self.admin_tool(ACLS).args(arguments).run()?;
+        Ok(())
+    }
+
+    /// What the tool prints of all transactional ids: coordinator, producer id, state.
+    pub fn transactions(&self) -> Result<String> {
+        self.admin_tool(TRANSACTIONS).arg("list").run()
     }
 
     /// What the tool prints of a topic: partitions, leaders, in-sync replicas, configuration.

@@ -1,0 +1,21 @@
+//! What a process holds, as the kernel counts it.
+
+/// Of one moment.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
+    pub(crate) resident_kb: u64,
+}
+
+pub(crate) fn usage(pid: u32) -> Usage {
+    let entries = |folder: &str| std::fs::read_dir(format!("/proc/{pid}/{folder}")).unwrap().count();
+    Usage { descriptors: entries("fd"), threads: entries("task"), resident_kb: resident_kb(pid) }
+}
+
+/// VmRSS.
+pub(crate) fn resident_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

@@ -23,6 +23,7 @@ fn a_thousand_runs_leave_no_descriptor_thread_or_memory_behind() {
     // Each run ends behind a commit, so that the next one begins without a longer pause.
     let errors = vec!["position_advanced=error"; runs].join(",");
     let relay = outbox.start_armed(&[], Some(&errors));
+    outbox.wait_ready();
     let ended = || relay.lines().iter().filter(|line| line.contains("starting another one")).count();
     let mut inserted = 0;
     let mut until = |runs: usize| {

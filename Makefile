@@ -47,6 +47,13 @@ test-crash: setup ## the proofs in full: every fault, many times (under an hour)
 	    --include-ignored --test-threads=$(TEST_THREADS) $(PROOFS)
 	@cargo test --test it holds_no_failpoint
 
+# make simulate SCHEDULES=…: how many seeds.
+SCHEDULES ?= 1000000
+
+.PHONY: simulate
+simulate: rust ## the exactly-once protocol under schedules of chance: SCHEDULES=1000000 (no servers)
+	@OUTBOXD_SCHEDULES=$(SCHEDULES) cargo test --release --lib simulation -- --nocapture
+
 .PHONY: soak-crash
 soak-crash: setup ## crash injections by the thousand: N=10000
 	@OUTBOXD_PROOF=full OUTBOXD_INJECTIONS=$(N) cargo test --test it --features failpoints -- --nocapture \

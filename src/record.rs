@@ -126,6 +126,22 @@ impl Records {
         self.slots.truncate(len);
     }
 
+    /// Adds a record of topic 0 without key and headers.
+    #[cfg(test)]
+    pub(crate) fn push(&mut self, partition: i32, value: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.slots.push(Slot {
+            topic: TopicId(0),
+            partition,
+            timestamp_ms: 0,
+            key: None,
+            value: span(start, self.bytes.len()),
+            names: Arc::new(HeaderNames::none()),
+            headers: 0,
+        });
+    }
+
     /// Writes one part with `write` and returns where it stands.
     fn write<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Span, E> {
         let start = self.bytes.len();

@@ -5,6 +5,8 @@
 
 pub mod doctor;
 mod read;
+#[cfg(test)]
+mod simulation;
 mod source;
 mod start;
 mod supervise;

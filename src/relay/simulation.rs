@@ -44,6 +44,29 @@ fn run(stage: &Stage, seed: u64) -> Seen {
     World::new(stage, seed).run().unwrap_or_else(|Violation(what)| panic!("OUTBOXD_SEED={seed}: {what}"))
 }
 
+/// Runs seeds from 0 on, as many as asked for on all cores, else for a while on one.
+fn run_many(stage: &Stage, wanted: Option<u64>) -> Seen {
+    let began = Instant::now();
+    let Some(wanted) = wanted else {
+        let mut seen = Seen::default();
+        (0..).take_while(|_| began.elapsed() < SLICE).for_each(|seed| seen.add(&run(stage, seed)));
+        return seen;
+    };
+    let workers = std::thread::available_parallelism().unwrap().get() as u64;
+    std::thread::scope(|scope| {
+        let seeds = |worker: u64| (worker..wanted).step_by(usize::try_from(workers).unwrap());
+        let work = move |worker| {
+            let mut seen = Seen::default();
+            seeds(worker).for_each(|seed| seen.add(&run(stage, seed)));
+            seen
+        };
+        let all: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+        let mut seen = Seen::default();
+        all.into_iter().for_each(|worker| seen.add(&worker.join().unwrap()));
+        seen
+    })
+}
+
 #[test]
 fn no_schedule_breaks_a_promise() {
     let stage = Stage::new();
@@ -51,15 +74,9 @@ fn no_schedule_breaks_a_promise() {
         println!("{:?}", run(&stage, seed));
         return;
     }
-    let (began, wanted) = (Instant::now(), number("OUTBOXD_SCHEDULES"));
-    let mut seen = Seen::default();
-    for seed in 0.. {
-        if wanted.map_or_else(|| began.elapsed() >= SLICE, |wanted| seed >= wanted) {
-            break;
-        }
-        seen.add(&run(&stage, seed));
-    }
-    println!("seeds from 0: {seen:?} in {:?}", began.elapsed());
+    let began = Instant::now();
+    let seen = run_many(&stage, number("OUTBOXD_SCHEDULES"));
+    println!("simulation: seeds from 0, {:?}: {seen:?}", began.elapsed());
     // Schedules in which nothing happens would prove nothing.
     assert!(seen.all_occurred(), "{seen:?}");
 }

@@ -47,12 +47,7 @@ pub(super) async fn ensure_no_successor(relay: &Relay, store: &Store, memory: &m
     let mut retry = tokio::time::interval(Duration::from_millis(200));
     loop {
         retry.tick().await;
-        if let Some((checkpoint, _)) = store.peek().await?
-            && checkpoint.owner.instance != relay.owner.instance
-            && (memory.owned || memory.predecessor.as_ref() != Some(&checkpoint.owner.instance))
-        {
-            return Err(superseded(relay, memory, &checkpoint));
-        }
+        ensure_no_newer(relay, memory, store.peek().await?.as_ref().map(|(newest, _)| newest))?;
         if !fenced || tokio::time::Instant::now() > deadline {
             return Ok(());
         }
@@ -85,6 +80,19 @@ async fn ensure_not_replaced(relay: &Relay, store: &Store) -> Result<()> {
     }
     tracing::warn!(successor = %seen.owner, "the successor is silent; taking over from it");
     Ok(())
+}
+
+/// The newest checkpoint is not one that another process has written since this one looked.
+pub(super) fn ensure_no_newer(relay: &Relay, memory: &mut Memory, newest: Option<&Checkpoint>) -> Result<()> {
+    match newest {
+        Some(newest)
+            if newest.owner.instance != relay.owner.instance
+                && (memory.owned || memory.predecessor.as_ref() != Some(&newest.owner.instance)) =>
+        {
+            Err(superseded(relay, memory, newest))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn superseded(relay: &Relay, memory: &mut Memory, newest: &Checkpoint) -> Error {

@@ -149,7 +149,7 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
 }
 
 /// `Some` if the error ends the process.
-fn decide(relay: &Relay, memory: &mut Memory, error: Error, patient: bool) -> Option<Error> {
+pub(super) fn decide(relay: &Relay, memory: &mut Memory, error: Error, patient: bool) -> Option<Error> {
     if error.code() == Code::TaskPanicked {
         relay.status.panicked("reader");
         relay.metrics.task_panicked("reader");

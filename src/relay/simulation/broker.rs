@@ -16,6 +16,9 @@ pub(super) const PARTITIONS: usize = OUTPUTS + 1;
 /// Transactional ids of a relay.
 pub(super) const IDS: usize = 2;
 
+/// Somebody else who writes to the checkpoint's partition.
+const FOREIGN: usize = IDS;
+
 /// `transaction.timeout.ms`.
 const TRANSACTION_TIMEOUT: Micros = 60 * SECOND;
 
@@ -46,7 +49,7 @@ pub(super) struct Partition {
     /// Per id: epoch, and the sequence number that comes next.
     next: [(u64, usize); IDS],
     /// Per id: offsets of what is undecided.
-    pub(super) open: [Vec<usize>; IDS],
+    pub(super) open: [Vec<usize>; IDS + 1],
 }
 
 impl Partition {
@@ -249,6 +252,17 @@ impl Broker {
             coordinator.state = State::Ended(fate);
         }
         self.partitions[partition].mark(id, fate);
+    }
+
+    /// A foreign transaction begins in the checkpoint's partition, and the last stable offset stays there.
+    pub(super) fn open_foreign(&mut self) {
+        let log = &mut self.partitions[CHECKPOINTS];
+        log.open[FOREIGN].push(log.entries.len());
+        log.entries.push(Entry { value: None, fate: Fate::Open });
+    }
+
+    pub(super) fn close_foreign(&mut self) {
+        self.partitions[CHECKPOINTS].mark(FOREIGN, Fate::Aborted);
     }
 
     /// The coordinator gives a transaction up and fences its producer.

@@ -117,6 +117,18 @@ struct Run {
     next: usize,
     /// What the commit on its way has come to.
     seen: Option<CommitSeen>,
+    /// The reader will look at the source again.
+    reads: bool,
+    /// When the loop looks again by itself.
+    wakes: Micros,
+}
+
+impl Run {
+    /// Whether the reader can hand on a batch.
+    fn has_more(&self, source: &Source) -> bool {
+        let gauge = self.receiver.gauge();
+        self.sender.is_some() && self.next < source.written && gauge.in_flight_bytes() < gauge.limit() / 2
+    }
 }
 
 #[derive(Debug)]
@@ -342,7 +354,7 @@ impl Process {
             Phase::Resting => {
                 let fenced = std::mem::take(&mut self.memory.fenced);
                 let until = around.now + if fenced { 10 * SECOND } else { 0 };
-                if self.memory.owned {
+                if self.memory.owned || fenced {
                     self.phase = Phase::Looking(until);
                     around.ask(Request::Read);
                 } else {
@@ -350,6 +362,7 @@ impl Process {
                 }
             }
             Phase::Looking(_) => around.ask(Request::Read),
+            Phase::Settling(_) => around.ask(Request::LastStable),
             Phase::Opening => self.take_off(around)?,
             Phase::Flying(_) => return self.fly(around),
             _ => {}
@@ -401,7 +414,7 @@ impl Process {
                     self.phase = Phase::Reading(end);
                     around.ask(Request::Read);
                 } else {
-                    around.ask(Request::LastStable);
+                    around.after(20 * MILLI..100 * MILLI, Input::Wake);
                 }
                 Ok(())
             }
@@ -454,6 +467,8 @@ impl Process {
             batcher: Batcher::new(from.counters.groups),
             next: source::groups_before(&from.position),
             seen: None,
+            reads: false,
+            wakes: 0,
             flight: Flight::new(chain, (self.turn, IDS), around.settings.limits.clone()),
         };
         self.phase = Phase::Flying(Box::new(run));
@@ -463,22 +478,18 @@ impl Process {
     /// The reader's task: some of what waits becomes a batch.
     fn read_source(&mut self, around: &mut Around<'_>) -> Result<()> {
         let Phase::Flying(run) = &mut self.phase else { return Ok(()) };
-        let Some(sender) = &mut run.sender else { return Ok(()) };
-        let gauge = sender.gauge();
-        if run.next < around.source.written && gauge.in_flight_bytes() < gauge.limit() / 2 {
+        run.reads = false;
+        if run.has_more(around.source)
+            && let Some(sender) = &mut run.sender
+        {
             let many = around.chance.random_range(1..=3).min(around.source.written - run.next);
-            for group in run.next..run.next + many {
-                around.source.read(group, &mut run.batcher);
-            }
+            (run.next..run.next + many).for_each(|group| around.source.read(group, &mut run.batcher));
             run.next += many;
             if let Some(batch) = run.batcher.close() {
-                let weight = batch.records.weight().min(gauge.limit() / 2).max(1);
+                let weight = batch.records.weight().clamp(1, sender.gauge().limit() / 2);
                 let sent = sender.send(batch, weight).now_or_never();
                 assert!(matches!(sent, Some(Ok(()))), "there was room");
             }
-        }
-        if run.next < around.source.written {
-            around.after(0..3 * MILLI, Input::Read);
         }
         self.fly(around)
     }
@@ -524,9 +535,16 @@ impl Process {
                     Err(channel::TryRecvError::Empty) => {}
                 }
             }
+            if run.has_more(around.source) && !run.reads {
+                run.reads = true;
+                around.after(0..3 * MILLI, Input::Read);
+            }
             if let Some(at) = run.flight.wake(now) {
                 let wait = u64::try_from(at.saturating_duration_since(now).as_micros()).unwrap_or(u64::MAX);
-                around.wishes.push(Wish::After(wait, Input::Wake));
+                if run.wakes <= around.now || run.wakes > around.now + wait {
+                    run.wakes = around.now + wait;
+                    around.wishes.push(Wish::After(wait, Input::Wake));
+                }
             }
             return Ok(());
         }

@@ -64,7 +64,8 @@ fn transaction(number: usize) -> SourceTransaction {
         gtid: None,
         end: at(end),
         fingerprint,
-        committed_at_us: 0,
+        // Clocks jump, also back.
+        committed_at_us: i64::try_from(number * 7 % 5).unwrap(),
         rows: Vec::new(),
         xa: None,
     }
@@ -90,6 +91,7 @@ pub(super) fn first(owner: Owner) -> Checkpoint {
         relay: "orders".into(),
         owner,
         taken_over_from: None,
+        replaced: Vec::new(),
         sequence: 1,
         previous: 0,
         cluster_id: String::new(),

@@ -15,7 +15,7 @@ use super::truth::{Truth, Violation};
 use super::{MILLI, Micros, SECOND};
 use crate::checkpoint::Owner;
 use crate::config::{BatchConfig, Config, Sources};
-use crate::relay::Relay;
+use crate::relay::{Orders, Relay};
 use crate::telemetry::metrics::BuildInfo;
 use crate::telemetry::{Metrics, Status};
 
@@ -42,20 +42,27 @@ impl Stage {
         let env = vec![("PASSWORD".to_owned(), "x".to_owned())];
         let sources = Sources { file: None, env, set: set.map(str::to_owned).to_vec() };
         let config = crate::config::load(&sources).unwrap().config;
-        let metrics = Arc::new(Metrics::new("orders", &BuildInfo::current(), ["shop.outbox"].into_iter()));
+        let metrics = Arc::new(Metrics::new("orders", &BuildInfo::current(), ["shop.outbox"]));
         Self { config, metrics, status: Arc::new(Status::new("orders")) }
     }
 
     fn process(&self, number: u64) -> Process {
-        let owner =
-            Owner { instance: number.to_string(), host: String::new(), pid: 1, incarnation: 0, started_at: number };
+        let owner = Owner {
+            instance: number.to_string(),
+            host: String::new(),
+            pid: 1,
+            incarnation: 0,
+            started_at: number,
+            place: String::new(),
+        };
         Process::new(Relay {
             owner,
             config: self.config.clone(),
-            first_start: true,
+            orders: Orders { first_start: true, take_over: false },
             metrics: Arc::clone(&self.metrics),
             status: Arc::clone(&self.status),
             warned: Mutex::default(),
+            damaged_starts: Arc::default(),
         })
     }
 }
@@ -64,6 +71,7 @@ impl Stage {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     schedules: u64,
+    events: u64,
     commits: u64,
     broken_requests: u64,
     late_requests: u64,
@@ -72,12 +80,14 @@ pub(super) struct Seen {
     pauses: u64,
     drains: u64,
     rivals: u64,
+    foreigners: u64,
     successors: u64,
 }
 
 impl Seen {
     pub(super) fn add(&mut self, other: &Self) {
         self.schedules += other.schedules;
+        self.events += other.events;
         self.commits += other.commits;
         self.broken_requests += other.broken_requests;
         self.late_requests += other.late_requests;
@@ -86,13 +96,21 @@ impl Seen {
         self.pauses += other.pauses;
         self.drains += other.drains;
         self.rivals += other.rivals;
+        self.foreigners += other.foreigners;
         self.successors += other.successors;
     }
 
     pub(super) fn all_occurred(&self) -> bool {
         let network = self.broken_requests.min(self.late_requests);
         let process = self.kills.min(self.failures).min(self.pauses).min(self.drains);
-        self.schedules.min(self.commits).min(network).min(process).min(self.rivals).min(self.successors) > 0
+        self.schedules
+            .min(self.commits)
+            .min(network)
+            .min(process)
+            .min(self.rivals)
+            .min(self.successors)
+            .min(self.foreigners)
+            > 0
     }
 }
 
@@ -101,6 +119,7 @@ enum What {
     Arrives { slot: usize, run: u64, client: usize, epoch: u64, number: u64, request: Request, answered: bool },
     Happens { slot: usize, run: u64, input: Input },
     Broker(Due),
+    ForeignEnds,
     Written,
     Harm,
     Starts(usize),
@@ -144,6 +163,7 @@ impl<'a> World<'a> {
         let limits = BatchConfig {
             max_bytes: *pick(&[400, 1 << 20], &mut chance),
             max_records: *pick(&[1, 6, 1000], &mut chance),
+            max_stream_bytes: u64::MAX,
             linger: *pick(&[Duration::ZERO, Duration::from_millis(3)], &mut chance),
         };
         let settings = Settings {
@@ -197,6 +217,7 @@ impl<'a> World<'a> {
             let what = format!("stuck: {} of {} groups are committed", self.truth.groups, self.source.len());
             return Err(Violation(what));
         }
+        self.seen.events = self.events.len() as u64;
         self.seen.commits = self.truth.commits;
         Ok(self.seen)
     }
@@ -217,6 +238,7 @@ impl<'a> World<'a> {
                 self.broker.time_out(id, number);
                 self.follow_up();
             }
+            What::ForeignEnds => self.broker.close_foreign(),
             What::Written => self.write()?,
             What::Harm => self.do_harm()?,
             What::Starts(slot) => self.start(slot)?,
@@ -370,7 +392,7 @@ impl<'a> World<'a> {
     fn do_harm(&mut self) -> Result<(), Violation> {
         let slot = usize::from(self.slots[1].process.is_some() && self.chance.random_bool(0.5));
         let Some(process) = &mut self.slots[slot].process else { return Ok(()) };
-        match self.chance.random_range(0..6) {
+        match self.chance.random_range(0..7) {
             0 => self.kill(slot),
             1 | 2 => {
                 self.seen.failures += 1;
@@ -385,6 +407,12 @@ impl<'a> World<'a> {
             4 => {
                 self.seen.drains += 1;
                 self.input(slot, Input::Drain)?;
+            }
+            5 => {
+                self.seen.foreigners += 1;
+                self.broker.open_foreign();
+                let after = self.up_to(&[SECOND, 60 * SECOND]);
+                self.at(after, What::ForeignEnds);
             }
             _ => {
                 self.seen.rivals += 1;

@@ -14,6 +14,7 @@ mod charset;
 mod debezium;
 mod decimal;
 mod java_float;
+mod mariadb_types;
 mod temporal;
 
 pub mod columns;

@@ -195,7 +195,7 @@ impl Pipeline {
             events,
             interpreter: Interpreter::new(filter, Contiguity::Gaps, FilePosition { file: "".into(), offset: 4 }),
             transactions: Transactions::new(Arc::clone(&outboxes), limits, Vec::new(), None),
-            tables: Tables::new(outboxes, Vec::new()),
+            tables: Tables::new(outboxes, outboxd::binlog::columns::Present::default()),
             mapper,
             batcher: Batcher::new(0),
         })

@@ -1,12 +1,13 @@
 //! The outbox tables' columns as `information_schema` describes them at this moment.
 //!
-//! Two uses: a configured column whose type cannot be shown is found at the start, not at its first row; and with
-//! `source.column_names = "information_schema"` the names come from here, if everything that the log says agrees.
+//! Three uses: a configured column whose type cannot be shown is found at the start, not at its first row; with
+//! `source.column_names = "information_schema"` the names come from here, if everything that the log says agrees; and from
+//! here it is known which of a MariaDB's BINARY columns are UUID, INET4 and INET6, which its log does not say.
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::table::{ColumnKind, Labels, TableMap};
+use super::table::{Column, ColumnKind, Labels, TableMap};
 use super::{Charset, connect};
 use crate::config::OutboxConfig;
 use crate::error::Result;
@@ -29,6 +30,46 @@ pub struct Described {
 /// The columns of each outbox table, in the order of the outboxes; empty for a table that does not exist or that the
 /// account may not SELECT from.
 pub type Descriptions = Vec<Vec<Described>>;
+
+/// What the log leaves out and is taken from the present tables.
+#[derive(Clone, Debug, Default)]
+pub struct Present {
+    /// The tables; the log's word counts where the two below do not say otherwise.
+    pub tables: Descriptions,
+    /// Names, for rows that were logged without.
+    pub names: bool,
+    /// UUID, INET4 and INET6 (MariaDB).
+    pub types: bool,
+}
+
+impl Present {
+    /// The columns of an outbox table, if names may come from there.
+    pub fn naming(&self, outbox: usize) -> Option<&[Described]> {
+        let table = self.tables.get(outbox).filter(|columns| self.names && !columns.is_empty());
+        table.map(Vec::as_slice)
+    }
+
+    /// What a column of an outbox table is; None if it takes the present table to know, and that has no such column or
+    /// cannot be seen. A table changed from BINARY(16) to UUID holds the same bytes, so at worst the form is the other one.
+    pub fn kind_of(&self, outbox: usize, logged: &Column) -> Option<ColumnKind> {
+        if !(self.types && matches!(logged.kind, ColumnKind::Binary { len: 4 | 16 })) {
+            return Some(logged.kind.clone());
+        }
+        let named = |column: &&Described| Some(&column.name) == logged.name.as_ref();
+        let described = self.tables.get(outbox)?.iter().find(named)?;
+        let kind = described.kind.as_ref().filter(|kind| logged_as(kind) == Some(logged.kind.clone()));
+        Some(kind.unwrap_or(&logged.kind).clone())
+    }
+}
+
+/// How a MariaDB logs a type for which the log has no word of its own.
+fn logged_as(kind: &ColumnKind) -> Option<ColumnKind> {
+    match kind {
+        ColumnKind::Uuid | ColumnKind::Inet6 => Some(ColumnKind::Binary { len: 16 }),
+        ColumnKind::Inet4 => Some(ColumnKind::Binary { len: 4 }),
+        _ => None,
+    }
+}
 
 /// Name, declaration, nullability, character set, length in bytes.
 type Row = (String, String, String, Option<String>, Option<u64>);
@@ -85,6 +126,7 @@ pub fn name_columns(table: &TableMap, columns: &[Described]) -> std::result::Res
 
 /// Whether a column of the log can be one of the table; the log may leave out signs, character sets and labels.
 fn agree(logged: &ColumnKind, described: &ColumnKind) -> bool {
+    let described = &logged_as(described).unwrap_or_else(|| described.clone());
     use ColumnKind::{
         BigInt, Binary, Blob, Char, Enum, Int, MediumInt, Set, SmallInt, Text, TinyInt, VarBinary, VarChar,
     };

@@ -195,6 +195,7 @@ impl Interpreter {
     /// MariaDB's GTID event: it stands for BEGIN too, unless the group is a single statement.
     fn domain_group_start(&mut self, event: &Event, fingerprint: &Fingerprint) -> Result<BinlogEvent> {
         self.ensure_between_groups()?;
+        self.tables.of_mariadb();
         let head = GtidHead::decode(event.data(), event.header().server_id())
             .map_err(|e| self.cursor.undecodable("GTID event", &e))?;
         self.previous = self.domains.last_of(head.gtid.domain).map(Gtid::Mariadb);

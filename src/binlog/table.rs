@@ -130,6 +130,10 @@ pub enum ColumnKind {
     Vector {
         length_bytes: u8,
     },
+    /// MariaDB's; the log has it as BINARY(16), as it has INET6, and INET4 as BINARY(4).
+    Uuid,
+    Inet4,
+    Inet6,
     /// A form that we cannot show; the type code of MySQL's `enum_field_types`.
     Unsupported(u8),
 }
@@ -170,8 +174,17 @@ fn text(bytes: &[u8], r: &Reader<'_>, what: &'static str) -> Result<Box<str>, De
 }
 
 impl TableMap {
-    /// Decodes the body of a TABLE_MAP event: everything after the common header, without the checksum.
+    /// Decodes the body of a TABLE_MAP event of a MySQL: everything after the common header, without the checksum.
     pub fn decode(data: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_of(data, metadata::is_character)
+    }
+
+    /// The same of a MariaDB.
+    pub fn decode_of_mariadb(data: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_of(data, metadata::is_character_in_mariadb)
+    }
+
+    fn decode_of(data: &[u8], has_charset: fn(&ColumnKind) -> bool) -> Result<Self, DecodeError> {
         let mut r = Reader::new(data);
         let (table_id, database, table) = head(&mut r)?;
         let database = text(database, &r, "database name")?;
@@ -191,7 +204,7 @@ impl TableMap {
             columns.push(Column { name: None, kind, nullable: bit(nullable, index), visible: true, storage });
         }
         details.end("column metadata")?;
-        metadata::apply(&mut r, &mut columns)?;
+        metadata::apply(&mut r, &mut columns, has_charset)?;
         Ok(Self { table_id, database, table, columns })
     }
 
@@ -249,6 +262,11 @@ mod tests {
         assert_eq!(table.columns[0].kind, ColumnKind::Int { unsigned: Some(true) });
         assert!(table.columns[0].nullable && !table.columns[0].visible && table.has_names());
         assert_eq!(table_id_and_name(&map(3, &[], &[])), Ok((7, &b"d"[..], &b"t"[..])));
+        // A character set of a GEOMETRY: only a MariaDB counts it among the strings.
+        let geometry = map(255, &[4], &[2, 3, 8, 0, 63]);
+        assert!(TableMap::decode(&geometry).is_err());
+        let decoded = TableMap::decode_of_mariadb(&geometry).unwrap();
+        assert_eq!(decoded.columns[0].kind, ColumnKind::Geometry { length_bytes: 4 });
         for broken in [&[1, 0][..], &[4, 0], &[4, 4, 1, b'x', 1, b'y'], &[4, 2, 1, 0xFF], &[99, 5, 0], &[1]] {
             assert!(decode(broken).is_err(), "{broken:?}");
         }

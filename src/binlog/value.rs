@@ -9,6 +9,7 @@ use super::bytes::{DecodeError, uint_le};
 use super::debezium::{self, put};
 use super::decimal::Decimal;
 use super::jsonb;
+use super::mariadb_types;
 use super::table::{ColumnKind, Labels};
 use super::temporal::{self, DateTime, MICROS, Time};
 
@@ -90,6 +91,9 @@ fn write(kind: &ColumnKind, raw: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeE
             out.extend_from_slice(raw);
             out.resize(out.len() + padding, 0);
         }
+        ColumnKind::Uuid => mariadb_types::write_uuid(raw, out)?,
+        ColumnKind::Inet4 => mariadb_types::write_inet4(raw, out)?,
+        ColumnKind::Inet6 => mariadb_types::write_inet6(raw, out)?,
         ColumnKind::VarBinary { .. }
         | ColumnKind::Blob { .. }
         | ColumnKind::Geometry { .. }

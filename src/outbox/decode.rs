@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::binlog::DecodeError;
-use crate::binlog::columns::{self, Descriptions};
+use crate::binlog::columns::{self, Present};
 use crate::binlog::event::{OutboxId, OutboxRows};
 use crate::binlog::rows::{Cell, Projection, WriteRows};
 use crate::binlog::table::{self, ColumnKind, TableMap};
@@ -107,7 +107,7 @@ struct Column {
 }
 
 impl Columns {
-    fn find(config: &OutboxConfig, table: &TableMap, at: &FilePosition) -> Result<Self> {
+    fn find(config: &OutboxConfig, table: &TableMap, rows: &OutboxRows, present: &Present) -> Result<Self> {
         let mut names = vec![&config.id, &config.aggregate_type, &config.aggregate_id, &config.payload];
         let event_type = config.event_type.as_ref().map(|name| slot(&mut names, name));
         let timestamp = config.timestamp.as_ref().map(|name| slot(&mut names, name));
@@ -117,12 +117,13 @@ impl Columns {
         let mut columns = Vec::with_capacity(names.len());
         let mut dates = Vec::new();
         for (slot, name) in names.into_iter().enumerate() {
-            let (index, column) = find_column(config, table, name, at)?;
+            let (index, column) = find_column(config, table, name, &rows.at)?;
+            let kind = present.kind_of(rows.outbox.0, column).ok_or_else(|| unknown_type(config, name, &rows.at))?;
             if column.nullable && value::may_be_zero_date(&column.kind) {
                 dates.push(slot);
             }
             indexes.push(index);
-            columns.push(Column { name: name.clone(), kind: column.kind.clone() });
+            columns.push(Column { name: name.clone(), kind });
         }
         Ok(Self { columns, projection: Projection::new(&indexes), dates, event_type, timestamp, headers })
     }
@@ -170,21 +171,30 @@ fn find_column<'t>(
     Ok((index, column))
 }
 
+fn unknown_type(config: &OutboxConfig, name: &str, at: &FilePosition) -> Error {
+    let (database, table) = (&config.database, &config.table);
+    let what = format!(
+        "{at}: table {database}.{table}, column \"{name}\": BINARY in the log, where a MariaDB has UUID, INET4 and INET6 as \
+         BINARY, too; the account sees no such column to tell them apart"
+    );
+    let fix = format!("GRANT SELECT ON `{database}`.`{table}` to the account of `source.user`, then start again.");
+    Error::new(Code::ColumnType, what).with_fix(fix)
+}
+
 /// Finds columns by name in each table map, once for each shape of a table.
 #[derive(Debug)]
 pub struct Tables {
     outboxes: Arc<[OutboxConfig]>,
-    /// What the tables look like now, if names may come from there.
-    described: Descriptions,
+    /// What the tables look like now, for what the log leaves out.
+    present: Present,
     /// The last table map of each outbox and its columns: the shape rarely changes.
     columns: HashMap<OutboxId, (Arc<TableMap>, Arc<Columns>)>,
 }
 
 impl Tables {
-    /// For the configured outboxes. `described` has the columns for table maps without names; empty if those are to be
-    /// refused.
-    pub fn new(outboxes: Arc<[OutboxConfig]>, described: Descriptions) -> Self {
-        Self { outboxes, described, columns: HashMap::new() }
+    /// For the configured outboxes.
+    pub fn new(outboxes: Arc<[OutboxConfig]>, present: Present) -> Self {
+        Self { outboxes, present, columns: HashMap::new() }
     }
 
     /// Calls `each` with every row of a committed row event, in log order.
@@ -219,7 +229,8 @@ impl Tables {
             return Err(Error::new(Code::Internal, "rows of an outbox that is not configured"));
         };
         let named = self.named(rows)?;
-        let columns = Arc::new(Columns::find(config, named.as_ref().unwrap_or(&rows.table), &rows.at)?);
+        let table = named.as_ref().unwrap_or(&rows.table);
+        let columns = Arc::new(Columns::find(config, table, rows, &self.present)?);
         self.columns.insert(rows.outbox, (Arc::clone(&rows.table), Arc::clone(&columns)));
         Ok(columns)
     }
@@ -233,7 +244,7 @@ impl Tables {
             return Ok(None);
         }
         let place = || format!("{}: table {}.{} was logged without column names", rows.at, table.database, table.table);
-        let described = self.described.get(rows.outbox.0).filter(|columns| !columns.is_empty());
+        let described = self.present.naming(rows.outbox.0);
         let described = described.ok_or_else(|| Error::new(Code::ColumnNames, place()))?;
         let named = columns::name_columns(table, described);
         // The description is as old as the run. A table that agreed with it until now has been changed since.

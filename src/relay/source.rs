@@ -4,7 +4,7 @@
 use mysql_async::Conn;
 
 use super::Relay;
-use crate::binlog::columns::Descriptions;
+use crate::binlog::columns::Present;
 use crate::binlog::history::{self, DumpFrom, Processed, Resume, Rewind};
 use crate::binlog::interpret::Interpreter;
 use crate::binlog::server::Server;
@@ -14,6 +14,7 @@ use crate::checkpoint::SourceIdentity;
 use crate::config::{ColumnNames, Host};
 use crate::error::{Code, Disposition, Error, Result};
 use crate::failpoint;
+use crate::position::Flavour;
 use crate::telemetry::status::SourceFacts;
 
 /// An open stream of the source, at the place where the checkpoint ends.
@@ -22,8 +23,8 @@ pub(super) struct Source {
     pub(super) interpreter: Interpreter,
     pub(super) rewind: Option<Rewind>,
     pub(super) from: DumpFrom,
-    /// Names for rows that were logged without, if the configuration wants that.
-    pub(super) columns: Descriptions,
+    /// For what the log leaves out.
+    pub(super) columns: Present,
 }
 
 impl Source {
@@ -46,7 +47,7 @@ pub(super) struct Reached {
     /// Where to go on, if there is a checkpoint.
     pub(super) resume: Option<Resume>,
     /// See [`Source`].
-    pub(super) columns: Descriptions,
+    pub(super) columns: Present,
 }
 
 /// Tries the hosts in their order. A host that cannot be reached may hold what the others lack, so the relay stops for
@@ -79,8 +80,11 @@ async fn try_host(relay: &Relay, host: &Host, processed: Option<&Processed>) -> 
     relay.judge(&preflight::inspect(&facts))?;
     // Whether this one has what is needed decides if the next one is tried.
     let resume = processed.map(|processed| history::resume(processed, &server)).transpose()?;
-    let by_tables = config.source.column_names == ColumnNames::InformationSchema;
-    let columns = if by_tables { preflight::tables::columns(tables) } else { Descriptions::new() };
+    let columns = Present {
+        tables: preflight::tables::columns(tables),
+        names: config.source.column_names == ColumnNames::InformationSchema,
+        types: server.flavour() == Flavour::Mariadb,
+    };
     Ok(Reached { conn, server, host: host.clone(), resume, columns })
 }
 

@@ -12,7 +12,7 @@ use mysql_common::binlog::EventStreamReader;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::binlog::columns::Descriptions;
+use crate::binlog::columns::Present;
 use crate::binlog::connect;
 use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use crate::config::{Config, Sources};
@@ -87,7 +87,7 @@ impl Stages {
             reader: EventStreamReader::new(BinlogVersion::Version4),
             interpreter: Interpreter::new(filter, contiguity, start),
             transactions: Transactions::new(Arc::clone(&outboxes), limits, Vec::new(), None),
-            tables: Tables::new(outboxes, Descriptions::new()),
+            tables: Tables::new(outboxes, Present::default()),
             mapper,
             seen: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::Outbox;
 use crate::support::differential::form::Form;
-use crate::support::differential::{Bytes, Case, common, mysql, publish, run};
+use crate::support::differential::{Bytes, Case, common, mariadb, mysql, publish, run};
 use crate::support::ending::{end, stopped};
 use testbed::{Mysql, MysqlOptions, shared};
 
@@ -18,12 +18,28 @@ fn every_value_of_mysql_is_published_as_the_server_shows_it_and_as_other_decoder
 }
 
 #[test]
+fn every_value_of_mariadb_is_published_as_the_server_shows_it_and_as_other_decoders_read_it() {
+    let (server, kafka) = (Mysql::start(MysqlOptions::mariadb()).unwrap(), &shared().unwrap().kafka);
+    // Which columns are UUID, INET4 and INET6 only the tables know.
+    server.sql("GRANT SELECT ON *.* TO outboxd").unwrap();
+    let corpus: Vec<_> = common::corpus().into_iter().chain(mariadb::corpus()).collect();
+    let compared = run("values_mariadb", &server, kafka, &corpus);
+    println!("{} types, {compared:?}", corpus.len());
+    assert!(compared.ours > 1500 && compared.mysql_cdc > 800, "{compared:?}");
+    let text = server.sql("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS").unwrap();
+    let servers: BTreeSet<&str> = text.lines().chain(["gb18030"]).collect();
+    assert_eq!(servers, corpus_charsets());
+}
+
+fn corpus_charsets() -> BTreeSet<&'static str> {
+    [&mysql::CHARSETS[..], &mysql::UNICODE, &["binary", "ujis"]].concat().into_iter().collect()
+}
+
+#[test]
 fn the_corpus_has_every_character_set_of_the_server() {
     let text = shared().unwrap().mysql.sql("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS").unwrap();
     let servers: BTreeSet<&str> = text.lines().collect();
-    let corpus: BTreeSet<&str> =
-        [&mysql::CHARSETS[..], &mysql::UNICODE, &["binary", "ujis"]].concat().into_iter().collect();
-    assert_eq!(servers, corpus);
+    assert_eq!(servers, corpus_charsets());
 }
 
 /// Type, value, key and payload, header: the cells of a line of the documentation's first table.

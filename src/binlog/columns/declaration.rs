@@ -10,6 +10,10 @@ pub(super) fn kind(declaration: &str, charset: Charset, octets: Option<u64>) -> 
     let unsigned = Some(rest.split(' ').any(|part| part == "unsigned"));
     let number = |default: u8| arguments(rest).first().map_or(Some(default), |text| text.parse().ok());
     let length = || octets.and_then(|octets| u16::try_from(octets).ok());
+    // MariaDB prints this attribute in a comment of its own kind.
+    if rest.contains(" /*M!") && rest.ends_with("COMPRESSED*/") {
+        return None;
+    }
     Some(match word {
         "tinyint" => ColumnKind::TinyInt { unsigned },
         "smallint" => ColumnKind::SmallInt { unsigned },
@@ -55,6 +59,9 @@ pub(super) fn kind(declaration: &str, charset: Charset, octets: Option<u64>) -> 
         "vector" => ColumnKind::Vector { length_bytes: 4 },
         "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
         | "geomcollection" | "geometrycollection" => ColumnKind::Geometry { length_bytes: 4 },
+        "uuid" => ColumnKind::Uuid,
+        "inet4" => ColumnKind::Inet4,
+        "inet6" => ColumnKind::Inet6,
         _ => return None,
     })
 }
@@ -120,7 +127,9 @@ mod tests {
         assert_eq!(plain("datetime"), Some(ColumnKind::DateTime { fsp: 0 }));
         assert_eq!(plain("time(6)"), Some(ColumnKind::Time { fsp: 6 }));
         assert_eq!(plain("point"), Some(ColumnKind::Geometry { length_bytes: 4 }));
+        assert_eq!(["uuid", "inet6"].map(plain), [Some(ColumnKind::Uuid), Some(ColumnKind::Inet6)]);
         assert_eq!(plain("xml"), None);
+        assert_eq!(plain("blob /*M!100301 COMPRESSED*/"), None);
         let char36 = ColumnKind::Char { max_bytes: 144, charset: Charset::Utf8 };
         assert_eq!(kind("char(36)", Charset::Utf8, Some(144)), Some(char36));
         assert_eq!(kind("binary(16)", Charset::Unknown, Some(16)), Some(ColumnKind::Binary { len: 16 }));

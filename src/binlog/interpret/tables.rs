@@ -33,6 +33,7 @@ impl TableFilter {
 #[derive(Debug)]
 pub(super) struct GroupTables {
     filter: TableFilter,
+    decode: fn(&[u8]) -> Result<TableMap, DecodeError>,
     by_id: HashMap<u64, (OutboxId, Arc<TableMap>)>,
     /// The last table map of each outbox, raw and decoded: most groups repeat it byte for byte.
     decoded: HashMap<OutboxId, (Box<[u8]>, Arc<TableMap>)>,
@@ -40,7 +41,12 @@ pub(super) struct GroupTables {
 
 impl GroupTables {
     pub(super) fn new(filter: TableFilter) -> Self {
-        Self { filter, by_id: HashMap::new(), decoded: HashMap::new() }
+        Self { filter, decode: TableMap::decode, by_id: HashMap::new(), decoded: HashMap::new() }
+    }
+
+    /// The table maps to come are a MariaDB's.
+    pub(super) fn of_mariadb(&mut self) {
+        self.decode = TableMap::decode_of_mariadb;
     }
 
     /// (schema, table) pairs in configuration order.
@@ -63,7 +69,7 @@ impl GroupTables {
         let map = match self.decoded.get(&outbox) {
             Some((raw, map)) if **raw == *body => Arc::clone(map),
             _ => {
-                let map = Arc::new(TableMap::decode(body)?);
+                let map = Arc::new((self.decode)(body)?);
                 self.decoded.insert(outbox, (body.into(), Arc::clone(&map)));
                 map
             }

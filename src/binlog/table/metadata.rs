@@ -17,14 +17,20 @@ const COLUMN_VISIBILITY: u8 = 12;
 
 /// Reads fields (type, packed length, value) to the end of the event. GEOMETRY_TYPE (7), the two primary key forms (8
 /// and 9), VECTOR_DIMENSIONALITY (13) and whatever later servers add say nothing that decoding needs: passed by length.
-pub(super) fn apply(r: &mut Reader<'_>, columns: &mut [Column]) -> Result<(), DecodeError> {
+///
+/// `has_charset`: which columns the server counts as strings.
+pub(super) fn apply(
+    r: &mut Reader<'_>,
+    columns: &mut [Column],
+    has_charset: fn(&ColumnKind) -> bool,
+) -> Result<(), DecodeError> {
     while !r.is_empty() {
         let kind = r.u8("optional metadata")?;
         let field = &mut Reader::new(r.packed_bytes("optional metadata")?);
         match kind {
             SIGNEDNESS => signedness(field, columns)?,
-            DEFAULT_CHARSET => default_charset(field, columns, is_character)?,
-            COLUMN_CHARSET => column_charset(field, columns, is_character)?,
+            DEFAULT_CHARSET => default_charset(field, columns, has_charset)?,
+            COLUMN_CHARSET => column_charset(field, columns, has_charset)?,
             ENUM_AND_SET_DEFAULT_CHARSET => default_charset(field, columns, is_enum_or_set)?,
             ENUM_AND_SET_COLUMN_CHARSET => column_charset(field, columns, is_enum_or_set)?,
             COLUMN_NAME => names(field, columns)?,
@@ -69,7 +75,7 @@ fn signedness(field: &Reader<'_>, columns: &mut [Column]) -> Result<(), DecodeEr
 }
 
 /// VECTOR counts as a string here: MySQL 9.7 writes a collation (`binary`) for it, GEOMETRY and JSON have none.
-fn is_character(kind: &ColumnKind) -> bool {
+pub(super) fn is_character(kind: &ColumnKind) -> bool {
     matches!(
         kind,
         ColumnKind::Char { .. }
@@ -80,6 +86,11 @@ fn is_character(kind: &ColumnKind) -> bool {
             | ColumnKind::Blob { .. }
             | ColumnKind::Vector { .. }
     )
+}
+
+/// MariaDB writes a collation for GEOMETRY, and for its compressed strings (140 and 141).
+pub(super) fn is_character_in_mariadb(kind: &ColumnKind) -> bool {
+    is_character(kind) || matches!(kind, ColumnKind::Geometry { .. } | ColumnKind::Unsupported(140 | 141))
 }
 
 fn is_enum_or_set(kind: &ColumnKind) -> bool {

@@ -27,6 +27,9 @@ mod code {
     pub(super) const TIMESTAMP2: u8 = 17;
     pub(super) const DATETIME2: u8 = 18;
     pub(super) const TIME2: u8 = 19;
+    /// MariaDB's columns with the attribute COMPRESSED.
+    pub(super) const BLOB_COMPRESSED: u8 = 140;
+    pub(super) const VARCHAR_COMPRESSED: u8 = 141;
     pub(super) const VECTOR: u8 = 242;
     pub(super) const TYPED_ARRAY: u8 = 244;
     pub(super) const JSON: u8 = 245;
@@ -85,6 +88,11 @@ pub(super) fn column_kind(code: u8, r: &mut Reader<'_>) -> Result<(ColumnKind, S
         code::JSON => prefixed(r, |length_bytes| ColumnKind::Json { length_bytes }),
         code::GEOMETRY => prefixed(r, |length_bytes| ColumnKind::Geometry { length_bytes }),
         code::VECTOR => prefixed(r, |length_bytes| ColumnKind::Vector { length_bytes }),
+        code::BLOB_COMPRESSED => prefixed(r, |_| ColumnKind::Unsupported(code::BLOB_COMPRESSED)),
+        code::VARCHAR_COMPRESSED => {
+            let (low, high) = (r.u8(WHAT)?, r.u8(WHAT)?);
+            Ok((ColumnKind::Unsupported(code), string_prefix(u16::from_le_bytes([low, high]))))
+        }
         // The forms before MySQL 5.6.4 (MariaDB can still write them): we can step over them.
         code::TIMESTAMP => fixed(ColumnKind::Unsupported(code), 4),
         code::TIME => fixed(ColumnKind::Unsupported(code), 3),

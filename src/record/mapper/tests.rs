@@ -37,7 +37,11 @@ impl Bench {
         let mut mapper = Mapper::new(Arc::clone(&outboxes)).unwrap();
         let partitions = NonZeroU32::new(6).unwrap();
         mapper.add_topic("e.User", Topic { id: TopicId(3), partitions, max_record_bytes });
-        Self { tables: Tables::new(outboxes, Vec::new()), mapper, records: Records::default() }
+        Self {
+            tables: Tables::new(outboxes, crate::binlog::columns::Present::default()),
+            mapper,
+            records: Records::default(),
+        }
     }
 
     fn map(&mut self, rows: &OutboxRows) -> Result<(), MapError> {

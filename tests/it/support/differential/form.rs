@@ -47,8 +47,9 @@ impl Form {
             Form::Date => {
                 format!("CAST(IF(YEAR(v) * MONTH(v) * DAY(v) = 0, {}, DATEDIFF(v, '1970-01-01')) AS CHAR)", zero("0"))
             }
+            // MariaDB counts seconds with their fraction.
             Form::Time => {
-                "CAST(CAST((ABS(TIME_TO_SEC(v)) * 1000000 + MICROSECOND(v)) * IF(v < 0, -1, 1) AS SIGNED) AS CHAR)"
+                "CAST(CAST((FLOOR(ABS(TIME_TO_SEC(v))) * 1000000 + MICROSECOND(v)) * IF(v < 0, -1, 1) AS SIGNED) AS CHAR)"
                     .into()
             }
             Form::DateTime(0..=3) => format!("CAST(IFNULL({since_1970} DIV 1000, {}) AS CHAR)", zero("0")),

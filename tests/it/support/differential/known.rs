@@ -2,6 +2,7 @@
 
 use super::form::Form;
 use super::{Bytes, Case};
+use testbed::Product;
 
 /// A difference that is not ours.
 pub(super) struct Known {
@@ -14,6 +15,28 @@ const fn known(reason: &'static str, about: fn(&Case, Option<&str>) -> bool) -> 
     Known { about, reason }
 }
 
+/// Those of `mysql_cdc` on that server's log.
+pub(super) fn of_mysql_cdc(product: Product) -> &'static [Known] {
+    if product == Product::Mysql { MYSQL_CDC } else { MYSQL_CDC_ON_MARIADB }
+}
+
+const MYSQL_CDC_ON_MARIADB: &[Known] = &[
+    known("does not read negative times", |case, shown| {
+        case.form == Form::Time && shown.is_none_or(|shown| shown.starts_with('-'))
+    }),
+    known("reads all but BLOB and TEXT as UTF-8", |case, _| reads_as_utf8(case)),
+    known("gives UUID, INET4 and INET6 as the bytes that are logged", |case, _| is_address(case)),
+];
+
+fn is_address(case: &Case) -> bool {
+    ["UUID", "INET"].iter().any(|kind| case.declaration.starts_with(kind))
+}
+
+fn reads_as_utf8(case: &Case) -> bool {
+    let is_blob = case.declaration.contains("BLOB") || case.declaration.contains("TEXT");
+    case.form == Form::Binary && !is_blob || case.declaration.contains("utf16") || case.declaration.contains("latin1")
+}
+
 pub(super) const MYSQLBINLOG: &[Known] = &[
     known("prints BINARY without the zero bytes at its end, as it is logged", |case, _| is_padded(case)),
     known("prints no GEOMETRY, and no row behind one in the same event", |case, _| is_geometry(case)),
@@ -24,17 +47,12 @@ pub(super) const MYSQLBINLOG: &[Known] = &[
     }),
 ];
 
-pub(super) const MYSQL_CDC: &[Known] = &[
+const MYSQL_CDC: &[Known] = &[
     known("does not know VECTOR", |case, _| case.declaration.starts_with("VECTOR")),
     known("does not read negative times", |case, shown| {
         case.form == Form::Time && shown.is_none_or(|shown| shown.starts_with('-'))
     }),
-    known("reads all but BLOB and TEXT as UTF-8", |case, _| {
-        let is_blob = case.declaration.contains("BLOB") || case.declaration.contains("TEXT");
-        case.form == Form::Binary && !is_blob
-            || case.declaration.contains("utf16")
-            || case.declaration.contains("latin1")
-    }),
+    known("reads all but BLOB and TEXT as UTF-8", |case, _| reads_as_utf8(case)),
     known("gives JSON as it is stored", |case, _| case.form == Form::Json),
 ];
 

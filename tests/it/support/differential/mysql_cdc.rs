@@ -25,7 +25,7 @@ pub(super) fn compare(
     shown: &ById<Shown>,
     differences: &mut Vec<String>,
 ) -> usize {
-    let mut unread = known::Unread::of(known::MYSQL_CDC);
+    let mut unread = known::Unread::of(known::of_mysql_cdc(mysql.product()));
     let mut equal = 0;
     let mut tables: HashMap<u64, TableMapEvent> = HashMap::new();
     // Tables of which it cannot read the table map, and their cases.

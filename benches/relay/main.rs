@@ -70,6 +70,10 @@ fn bench(options: &Options) -> Result<()> {
         let load = Load { schema: "w6", compressed: true, ..PLAIN };
         workload(options, &stand, load, 500_000, "W6: compressed transactions")?;
     }
+    if options.wants(Part::W13) {
+        let load = Load { schema: "w13", per_transaction: usize::MAX, ..PLAIN };
+        workload(options, &stand, load, 2_000_000, "W13: one source transaction (rows/s: see with start)")?;
+    }
     report::ratios(&w1, &w2, &producers);
     if options.wants(Part::W7) {
         latencies(options, &stand)?;

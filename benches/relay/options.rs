@@ -14,7 +14,7 @@ pub(crate) struct Options {
     /// Rounds of each case; the table shows medians.
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: u32,
-    /// Rows of each bulk workload [default: 500000 in W1, W3 and W6, 200000 in W2].
+    /// Rows of each bulk workload [default: 500000 in W1, W3 and W6, 200000 in W2, 2000000 in W13].
     #[arg(long)]
     rows: Option<u64>,
     /// Seconds at each rate of W7.
@@ -41,6 +41,8 @@ pub(crate) enum Part {
     W6,
     /// Latency at 200 and 1,000 rows a second.
     W7,
+    /// Catching up with one huge transaction.
+    W13,
     /// Reader without a sink; producer from memory.
     Ceilings,
 }

@@ -34,13 +34,16 @@ pub(crate) struct Segment {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) schema: &'static str,
-    /// Outbox rows in a source transaction.
+    /// Outbox rows in a source transaction; [`usize::MAX`]: all of them.
     pub(crate) per_transaction: usize,
     /// Rows of another table beside each outbox row.
     pub(crate) foreign: usize,
     /// `binlog_transaction_compression`.
     pub(crate) compressed: bool,
 }
+
+/// Rows of one statement of a huge transaction.
+const STATEMENT: usize = 1_000;
 
 /// One MySQL and one Kafka on loopback ports.
 pub(crate) struct Stand {
@@ -79,8 +82,13 @@ impl Stand {
         self.mysql.sql(&format!("CREATE TABLE {schema}.busy ({})", rows::COLUMNS))?;
         self.mysql.sql("FLUSH BINARY LOGS")?;
         let start = self.executed()?;
-        eprintln!("{schema}: writing {rows} rows, {per_transaction} a source transaction");
+        let each = per_transaction.min(usize::try_from(rows)?);
+        eprintln!("{schema}: writing {rows} rows, {each} a source transaction");
         let options = Opts::from_url(&self.mysql.root_url())?;
+        if per_transaction == usize::MAX {
+            self.runtime.block_on(write_one(options, schema, rows))?;
+            return Ok(Segment { schema, rows, start });
+        }
         let loads: Vec<_> =
             (0..SESSIONS).map(|session| self.runtime.spawn(write(options.clone(), load, session, rows))).collect();
         for load in loads {
@@ -125,6 +133,19 @@ async fn write(options: Opts, load: Load, session: usize, rows: u64) -> Result<(
         let busy = insert(load.schema, "busy", &foreign, &mut random);
         conn.query_drop(format!("BEGIN; {busy}; {outbox}; COMMIT")).await?;
     }
+    conn.disconnect().await?;
+    Ok(())
+}
+
+/// All rows in one transaction.
+async fn write_one(options: Opts, schema: &str, rows: u64) -> Result<()> {
+    let mut conn = Conn::new(options).await?;
+    let mut random = Random::new(0);
+    conn.query_drop("BEGIN").await?;
+    for numbers in (0..rows).collect::<Vec<_>>().chunks(STATEMENT) {
+        conn.query_drop(insert(schema, "outbox", numbers, &mut random)).await?;
+    }
+    conn.query_drop("COMMIT").await?;
     conn.disconnect().await?;
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::telemetry::status::time_of;
 use crate::telemetry::{Metrics, Status};
 
 /// A large source transaction is sent in parts of `max_bytes` divided by this: what librdkafka holds of a record is larger
-/// than the record, and the next part waits in the channel.
-const PARTS: usize = 4;
+/// than the record, and the next parts wait in the channel.
+const PARTS: usize = 8;
 
 /// What one Kafka transaction carries.
 #[derive(Debug)]

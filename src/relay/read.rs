@@ -295,7 +295,9 @@ impl Reader {
         self.progress_due = Instant::now() + PROGRESS_INTERVAL;
         let Some(batch) = self.batcher.close() else { return Ok(true) };
         failpoint::hit("batch_closed")?;
-        let weight = batch.records.weight() + size_of::<Batch>();
+        // A large source transaction keeps the channel full for long: librdkafka's copies count as well.
+        let copies = if batch.open { 2 } else { 1 };
+        let weight = batch.records.weight() * copies + size_of::<Batch>();
         // No tick from here: whether the delivery moves is for the delivery to show.
         let sent = sender.send(batch, weight).await.is_ok();
         self.events.excuse_silence();

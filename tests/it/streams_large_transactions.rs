@@ -101,3 +101,24 @@ fn a_large_transaction_by_gtid_stops_at_each_limit_and_is_carried_above_it() {
     killed_and_finished(&outbox, 6_001);
     judged(&outbox, 6_002);
 }
+
+#[test]
+fn a_large_transaction_is_carried_at_least_once_too() {
+    let servers = shared().unwrap();
+    let mut outbox = outbox("large_at_least_once", &servers.mysql);
+    outbox.extra.push_str("kafka.delivery = \"at-least-once\"\n");
+    let relay = outbox.start();
+    run(&outbox, &rows("a", 3_000));
+    outbox.wait_delivered(3_000);
+    end(relay);
+    let records = outbox.records();
+    let mut ordinals: Vec<u32> =
+        records.iter().map(|record| ordinal(record.header("outboxd-source").unwrap())).collect();
+    ordinals.sort_unstable();
+    assert!(ordinals.into_iter().eq(1..=3_000));
+}
+
+/// Of `POSITION#ORDINAL/3000`.
+fn ordinal(source: &str) -> u32 {
+    source.rsplit_once('#').unwrap().1.strip_suffix("/3000").unwrap().parse().unwrap()
+}

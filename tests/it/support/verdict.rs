@@ -1,5 +1,6 @@
 //! The oracle's judgement of a workload.
 
+#[cfg(feature = "failpoints")]
 use std::collections::HashSet;
 
 use serde_json::Value;

@@ -61,6 +61,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["position", "error"]),
     ("telemetry", &["position", "channel", "config", "error"]),
     ("kafka", &["telemetry", "config", "error"]),
+    // It knows the checkpoint's place only, which the relay tells it.
+    ("standby", &["kafka", "telemetry", "shutdown", "config", "error"]),
     ("admin", &["telemetry", "error"]),
 ];
 

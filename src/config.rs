@@ -68,6 +68,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// `[batch]`
     pub batch: BatchConfig,
+    /// `[ha]`
+    pub ha: HaConfig,
     /// `[outbox.NAME]`, in file order.
     pub outboxes: Vec<OutboxConfig>,
     /// `[http]`
@@ -100,6 +102,15 @@ pub struct SourceConfig {
     pub column_names: ColumnNames,
     /// `[source.tls]`
     pub tls: TlsConfig,
+}
+
+/// `[ha]`: several instances of one relay.
+#[derive(Clone, Copy, Debug)]
+pub struct HaConfig {
+    /// Whether they stand by for each other.
+    pub standby: bool,
+    /// How long one may be silent before another one leads.
+    pub session_timeout: Duration,
 }
 
 /// `source.column_names`.

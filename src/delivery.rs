@@ -83,6 +83,13 @@ pub struct Memory {
     pub delivered: u64,
 }
 
+impl Memory {
+    /// Another process may write from now on: nothing that this one remembers of the topics holds any more.
+    pub fn resign(&mut self) {
+        *self = Self { incarnations: self.incarnations, delivered: self.delivered, ..Self::default() };
+    }
+}
+
 /// Delivers batches through one incarnation.
 #[derive(Debug)]
 pub struct Deliverer {

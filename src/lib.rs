@@ -34,6 +34,7 @@ pub mod failpoint;
 pub mod findings;
 pub mod kafka;
 pub mod shutdown;
+pub mod standby;
 pub mod telemetry;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! another one from the checkpoint that Kafka holds, or ends the process with the code of the error.
 
 pub mod doctor;
+mod lead;
 mod read;
 #[cfg(test)]
 mod simulation;

@@ -1,6 +1,6 @@
 //! What each path answers.
 
-use crate::telemetry::{Metrics, State, Status, metrics};
+use crate::telemetry::{Metrics, Status, metrics};
 use axum::Router;
 use axum::extract::{self, Query};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -8,7 +8,7 @@ use axum::http::{Method, Request, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -52,9 +52,10 @@ async fn ready(
     extract::State(shared): extract::State<Shared>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    let unready = shared.status.unready();
-    let code = if unready.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut body = unready.unwrap_or_else(|| json!({ "state": State::Streaming.name() }));
+    let (code, mut body) = match shared.status.ready() {
+        Some(body) => (StatusCode::OK, body),
+        None => (StatusCode::SERVICE_UNAVAILABLE, shared.status.unready().unwrap_or_default()),
+    };
     if query.contains_key("verbose") {
         body["status"] = shared.status.snapshot();
     }

@@ -81,7 +81,9 @@ async fn readiness_says_what_to_do() {
     assert_eq!(body["fix"], Code::KafkaUnavailable.fix());
     assert!(body["since"].is_string() && body["status"].is_null());
     server.status.streaming();
-    assert_eq!(server.json("/readyz").await, (200, serde_json::json!({ "state": "streaming" })));
+    assert_eq!(server.json("/readyz").await, (200, serde_json::json!({ "state": "streaming", "role": "leader" })));
+    server.status.standing_by();
+    assert_eq!(server.json("/readyz").await, (200, serde_json::json!({ "state": "standby", "role": "standby" })));
     assert_eq!(server.json("/readyz?verbose").await.1["status"]["name"], "<orders>");
     server.status.stopping();
     assert_eq!(server.json("/readyz").await.0, 503);

@@ -129,6 +129,11 @@ impl Store {
         self.inner.partition
     }
 
+    /// Number of partitions of the topic.
+    pub fn partitions(&self) -> i32 {
+        self.inner.partitions
+    }
+
     /// Id of the Kafka cluster.
     pub fn cluster_id(&self) -> &str {
         &self.inner.cluster_id

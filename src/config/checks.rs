@@ -6,8 +6,8 @@ use super::properties::properties;
 use super::settings::{Settings, quoted};
 use super::template::ensure_topic_name;
 use super::{
-    BatchConfig, ColumnNames, Config, DeliveryMode, Host, HttpConfig, KafkaConfig, LogConfig, LogFormat, SourceConfig,
-    StartPosition, TlsConfig, TlsMode, outboxes, secret,
+    BatchConfig, ColumnNames, Config, DeliveryMode, HaConfig, Host, HttpConfig, KafkaConfig, LogConfig, LogFormat,
+    SourceConfig, StartPosition, TlsConfig, TlsMode, outboxes, secret,
 };
 use crate::position::PositionMode;
 use std::net::{IpAddr, SocketAddr};
@@ -22,10 +22,7 @@ pub(super) fn config(settings: &mut Settings<'_>, sources: &Sources) -> Option<C
     let outboxes = outboxes::outboxes(settings, kafka.as_ref().map(|kafka| kafka.checkpoint_topic.as_str()));
     let http = http(settings);
     let log = log(settings);
-    if settings.flag("ha.standby") == Some(true) {
-        settings
-            .fail("ha.standby", "ha.standby = true is not available in this version; run one instance for each name");
-    }
+    let ha = ha(settings, kafka.as_ref());
     let shutdown_timeout = settings.duration("shutdown_timeout");
     Some(Config {
         name: name?,
@@ -33,6 +30,7 @@ pub(super) fn config(settings: &mut Settings<'_>, sources: &Sources) -> Option<C
         source: source?,
         kafka: kafka?,
         batch: batch?,
+        ha: ha?,
         outboxes,
         http: http?,
         log: log?,
@@ -302,6 +300,17 @@ fn batch(settings: &Settings<'_>) -> Option<BatchConfig> {
         linger: settings.duration("batch.linger")?,
         max_stream_bytes: settings.size("batch.max_stream_bytes")? as u64,
     })
+}
+
+fn ha(settings: &mut Settings<'_>, kafka: Option<&KafkaConfig>) -> Option<HaConfig> {
+    let standby = settings.flag("ha.standby")?;
+    if standby && kafka.is_some_and(|kafka| kafka.delivery == DeliveryMode::AtLeastOnce) {
+        settings.fail(
+            "ha.standby",
+            "ha.standby = true needs kafka.delivery = \"exactly-once\": without its fence two instances could write at once",
+        );
+    }
+    Some(HaConfig { standby, session_timeout: settings.duration("ha.session_timeout")? })
 }
 
 fn http(settings: &mut Settings<'_>) -> Option<HttpConfig> {

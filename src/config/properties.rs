@@ -15,6 +15,11 @@ const OURS: &[(&[&str], &str)] = &[
         &["group.id", "group.instance.id", "enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"],
         "outboxd reads the checkpoint without a consumer group",
     ),
+    (&["session.timeout.ms"], "set ha.session_timeout"),
+    (
+        &["heartbeat.interval.ms", "max.poll.interval.ms", "partition.assignment.strategy", "group.protocol"],
+        "instances in hot standby must agree about them",
+    ),
     (&["auto.offset.reset"], "outboxd seeks to the checkpoint itself"),
     (&["allow.auto.create.topics"], "set kafka.create_topics"),
     (&["delivery.report.only.error"], "outboxd counts every acknowledgement"),

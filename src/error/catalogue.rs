@@ -204,6 +204,10 @@ catalogue! {
         why "They do not know a request that outboxd needs: transactions and idempotent producers came with Kafka 0.11.",
         fix "Use Kafka 2.5 or later; docs/operations.md says which versions are tested.";
 
+    SessionTimeout = 4006, Halt, CONFIG, "the brokers refuse the session time-out",
+        why "Without a membership in the relay's group this instance could never lead.",
+        fix "Set `ha.session_timeout` between the brokers' `group.min.session.timeout.ms` and `group.max.session.timeout.ms`.";
+
     // 41xx topics
     TopicMissing = 4101, Halt, CONFIG, "an output topic does not exist",
         why "outboxd does not create topics by accident.",

@@ -108,7 +108,12 @@ pub(super) fn ensure_still_ours(
     found: Option<&(Checkpoint, CheckpointId)>,
 ) -> Result<()> {
     if !memory.owned {
-        memory.predecessor = found.map(|(checkpoint, _)| checkpoint.owner.instance.clone());
+        let writer = found.map(|(checkpoint, _)| checkpoint.owner.instance.clone());
+        if writer.is_some() && writer == memory.predecessor {
+            // The one that is about to be replaced has fenced this one and gone on: the take-over was not committed.
+            memory.in_doubt = None;
+        }
+        memory.predecessor = writer;
     } else {
         match found {
             // We have fenced it, but it goes on: a fenced owner looks who writes, and finds that it is still itself.

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ended, Orders, Relay, SAME_DAMAGE, run_once};
+use super::lead::Leadership;
+use super::{Ended, Orders, Relay, SAME_DAMAGE};
 use crate::admin;
 use crate::backoff::Backoff;
 use crate::checkpoint::Owner;
@@ -83,16 +84,22 @@ pub async fn supervise(config: Config, orders: Orders, shutdown: Shutdown) -> Re
         warned: Mutex::default(),
         damaged_starts: Arc::default(),
     };
-    let result = keep_running(&relay, &shutdown).await;
+    let mut leadership = Leadership::default();
+    let result = keep_running(&relay, &mut leadership, &shutdown).await;
     relay.status.stopping();
+    let left = tokio::select! {
+        biased;
+        () = shutdown.abort.cancelled() => Ok(()),
+        left = leadership.leave() => left,
+    };
     stop_admin.cancel();
     if let Some(serving) = serving {
         serving.await.map_err(|e| Error::new(Code::TaskPanicked, "the HTTP endpoints").caused_by(e))?;
     }
-    result
+    result.and(left)
 }
 
-async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
+async fn keep_running(relay: &Relay, leadership: &mut Leadership, shutdown: &Shutdown) -> Result<()> {
     let mut memory = Memory::default();
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     let mut patience = Patience::default();
@@ -105,7 +112,7 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
             () = shutdown.abort.cancelled() => Ok(Ended::Drained),
             ended = async {
                 failpoint::hit(place)?;
-                run_once(relay, &mut memory, large.clone(), shutdown).await
+                leadership.run_once(relay, &mut memory, large.clone(), shutdown).await
             } => ended,
         };
         place = "reconnecting";
@@ -143,6 +150,7 @@ async fn keep_running(relay: &Relay, shutdown: &Shutdown) -> Result<()> {
         let delay = if renewed { Duration::ZERO } else { backoff.next_delay() };
         tokio::select! {
             () = shutdown.drain.cancelled() => return Ok(()),
+            () = leadership.ended() => {}
             () = relay.status.ticking(tokio::time::sleep(delay)) => {}
         }
     }
@@ -185,7 +193,7 @@ fn owner(config: &Config) -> Owner {
     Owner {
         instance: uuid::Uuid::new_v4().to_string(),
         host: host.trim().to_owned(),
-        place: place(host.trim(), config.http.listen),
+        place: if config.ha.standby { String::new() } else { place(host.trim(), config.http.listen) },
         pid: std::process::id(),
         incarnation: 0,
         started_at,

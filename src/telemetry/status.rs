@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 mod clock;
 mod facts;
+mod role;
 mod snapshot;
 
 use clock::{AtomicInstant, AtomicTime};
@@ -26,6 +27,8 @@ pub const TICK_LIMIT: Duration = Duration::from_secs(30);
 pub enum State {
     /// On the way to the first stream.
     Starting,
+    /// Ready to lead when the instance that leads now ends.
+    Standby,
     /// Reading and delivering.
     Streaming,
     /// Not streaming for a reason that is shown; tries again by itself, or is about to end.
@@ -36,12 +39,13 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Starting, Self::Streaming, Self::Stalled, Self::Stopping];
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Standby, Self::Streaming, Self::Stalled, Self::Stopping];
 
     /// As it is shown everywhere.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Standby => "standby",
             Self::Streaming => "streaming",
             Self::Stalled => "stalled",
             Self::Stopping => "stopping",
@@ -67,6 +71,8 @@ pub struct Status {
     started_at: SystemTime,
     ticked: AtomicInstant,
     started: AtomicBool,
+    /// Cleared in hot standby only, by an instance that does not lead.
+    leads: AtomicBool,
     connected: AtomicBool,
     last_contact: AtomicTime,
     /// Heartbeat period of the source, milliseconds.
@@ -113,6 +119,7 @@ impl Status {
             started_at: SystemTime::now(),
             ticked: AtomicInstant::now(),
             started: AtomicBool::new(false),
+            leads: AtomicBool::new(true),
             connected: AtomicBool::new(false),
             last_contact: AtomicTime::default(),
             heartbeat_ms: AtomicU64::new(u64::MAX),
@@ -295,8 +302,12 @@ impl Status {
         self.oldest_undelivered.set(time);
     }
 
-    /// How far behind MySQL the topics are. Computed when asked, so that it grows while nothing moves.
+    /// How far behind MySQL the topics are. Computed when asked, so that it grows while nothing moves. A standby does not
+    /// know: 0, the leader shows it.
     pub fn lag(&self) -> Duration {
+        if !self.leads.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
         let age = |time: Option<SystemTime>| time.and_then(|time| time.elapsed().ok()).unwrap_or_default();
         let undelivered = age(self.oldest_undelivered.get());
         let silent = age(self.last_contact.get());

@@ -76,6 +76,30 @@ fn a_newcomer_that_is_replaced_before_its_first_checkpoint_names_its_successor()
     verdict::assert_exactly_once(&mysql, kafka, &instances[2]);
 }
 
+/// It was slow, so the older instance has taken its own place again meanwhile; the newest one wins all the same.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_newcomer_that_is_fenced_by_the_instance_it_replaces_tries_again_and_wins() {
+    let kafka = &shared().unwrap().kafka;
+    let mysql = Mysql::start(MysqlOptions::default()).unwrap();
+    let name = "fence_back";
+    let mut instances = [0; 2].map(|_| Instance::new(name, mysql.port(), &kafka.bootstrap()));
+    workload::prepare(&mysql, &mut instances[0]);
+    instances[1].extra = instances[0].extra.clone();
+    let writers = Workload::start(&mysql, name, workload::seed());
+    let mut older = instances[0].start();
+    wait_more(&instances[0], &writers);
+    let mut newcomer = instances[1].start_armed(&[], Some("checkpoint_read=stop"));
+    newcomer.wait_for_line("failpoint checkpoint_read stops", PATIENCE).unwrap();
+    wait_more(&instances[0], &writers);
+    newcomer.resume().unwrap();
+    wait_fenced(&mut older, &newcomer, &writers);
+    wait_more(&instances[1], &writers);
+    writers.finish();
+    assert_eq!(newcomer.exited().unwrap(), None);
+    verdict::assert_exactly_once(&mysql, kafka, &instances[1]);
+}
+
 /// Waits until the instance delivers.
 fn wait_more(instance: &Instance, writers: &Workload) {
     let before = instance.delivered();

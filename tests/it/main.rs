@@ -39,5 +39,6 @@ mod survives_cluster_faults;
 mod survives_source_loss;
 mod survives_stray_commits;
 mod survives_topic_changes;
+mod takes_over;
 mod waits_for_xa_decisions;
 mod writes_what_debezium_writes;

@@ -243,10 +243,10 @@ t.toml:12:13: error: batch.max_bytes = "2GiB" must be between 1MiB and 1GiB
 "#,
         ),
         (
-            and("[ha]\nstandby = true"),
+            with("brokers", "brokers = [\"localhost:9092\"]\ndelivery = \"at-least-once\"\n[ha]\nstandby = true"),
             r#"
-t.toml:12:11: error: ha.standby = true is not available in this version; run one instance for each name
-   12 | standby = true
+t.toml:11:11: error: ha.standby = true needs kafka.delivery = "exactly-once": without its fence two instances could write at once
+   11 | standby = true
       |           ^^^^
 "#,
         ),

@@ -50,7 +50,7 @@ catalogue! {
     BUILD_INFO = Gauge, "outboxd_build_info", ["version", "revision", "librdkafka"],
         "Always 1; the labels say what is running.";
     STATE = Gauge, "outboxd_state", ["state"],
-        "1 for the state the relay is in, 0 for the others: starting, streaming, stalled, stopping.";
+        "1 for the state the relay is in, 0 for the others: starting, standby, streaming, stalled, stopping.";
 
     SOURCE_CONNECTED = Gauge, "outboxd_source_connected", [],
         "1 while the binlog stream is connected.";

@@ -26,6 +26,7 @@ impl Status {
             "started_at": rfc3339(self.started_at),
             "uptime_seconds": self.started_at.elapsed().map_or(0, |age| age.as_secs()),
             "state": facts.state.name(),
+            "role": self.role(),
             "phase": (facts.state == State::Starting || facts.state == State::Stalled).then_some(facts.phase),
             "blocked": facts.blocked.as_ref().map(of_blocked),
             "resume_reason": facts.resume_reason,
@@ -43,17 +44,25 @@ impl Status {
         })
     }
 
-    /// Why the relay is not ready, as JSON; `None` when it streams.
-    pub fn unready(&self) -> Option<Value> {
+    /// What `GET /readyz` answers when the relay is ready: it streams, or stands by.
+    pub fn ready(&self) -> Option<Value> {
         let facts = self.facts();
-        if facts.state == State::Streaming {
+        let ready = matches!(facts.state, State::Streaming | State::Standby);
+        ready.then(|| json!({ "state": facts.state.name(), "role": self.role() }))
+    }
+
+    /// Why the relay is not ready, as JSON; `None` when it is.
+    pub fn unready(&self) -> Option<Value> {
+        if self.ready().is_some() {
             return None;
         }
+        let facts = self.facts();
         let mut body = facts.blocked.as_ref().map_or_else(
             || json!({ "code": null, "since": rfc3339(self.started_at), "detail": facts.phase, "fix": null }),
             of_blocked,
         );
         body["state"] = json!(facts.state.name());
+        body["role"] = json!(self.role());
         Some(body)
     }
 }

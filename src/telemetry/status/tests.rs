@@ -125,3 +125,20 @@ fn the_snapshot_has_everything_and_no_account() {
     assert_eq!((&snapshot["state"], &snapshot["resume_reason"]), (&"streaming".into(), &"checkpoint 41".into()));
     assert!(!snapshot.to_string().contains("hunter2"));
 }
+
+#[test]
+fn a_standby_is_ready_and_leaves_the_lag_to_the_leader() {
+    let status = Status::new("orders");
+    assert_eq!(status.snapshot()["role"], "leader", "without hot standby");
+    status.joining();
+    assert_eq!(status.unready().unwrap()["role"], "standby");
+    status.last_contact.set(Some(SystemTime::now() - Duration::from_secs(100)));
+    status.standing_by();
+    assert!(status.ready().is_some() && status.started());
+    assert_eq!(status.lag(), Duration::ZERO);
+    status.leading();
+    assert_eq!((status.state(), status.unready().unwrap()["role"].as_str()), (State::Starting, Some("leader")));
+    status.streaming();
+    status.joining();
+    assert_eq!((status.state(), status.snapshot()["role"].as_str()), (State::Starting, Some("standby")));
+}

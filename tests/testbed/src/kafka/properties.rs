@@ -64,6 +64,7 @@ share.coordinator.state.topic.min.isr={min_isr}
 offsets.topic.num.partitions=5
 transaction.state.log.num.partitions=5
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 ",
             voters = voters.join(","),

@@ -63,7 +63,9 @@ fn probe(url: &str) -> io::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    // Formatted first, so that it leaves as one packet.
+    stream.write_all(request.as_bytes())?;
     // `HTTP/1.1 200`: all that is needed.
     let mut start = [0; 12];
     stream.read_exact(&mut start)?;
@@ -85,6 +87,7 @@ fn invalid(message: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
 
     /// Answers one request with `answer`.
@@ -93,9 +96,11 @@ mod tests {
         let url = format!("http://{}/readyz", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 512];
-            let n = stream.read(&mut request).unwrap();
-            assert!(request[..n].starts_with(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"));
+            let (mut request, mut lines) = (String::new(), BufReader::new(&stream));
+            while !request.ends_with("\r\n\r\n") {
+                assert_ne!(lines.read_line(&mut request).unwrap(), 0);
+            }
+            assert!(request.starts_with("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"));
             stream.write_all(answer.as_bytes()).unwrap();
         });
         url

@@ -5,14 +5,12 @@
 
 use std::sync::Arc;
 
-use mysql_async::binlog::events::{AnonymousGtidEvent, Event, GtidEvent, QueryEvent};
+use mysql_async::binlog::events::{AnonymousGtidEvent, Event, GtidEvent};
 use mysql_async::binlog::{EventFlags, EventType};
 use uuid::Uuid;
 
-use super::bytes::DecodeError;
-use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxId, OutboxRows, Terminator};
+use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
 use super::rows::{Images, RowsVersion, WriteRows};
-use super::statement::{self, Statement, TableStatement};
 use super::xa::XaPrepare;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Gtid, GtidPosition, GtidState, MysqlGtid, Sid, Tag};
@@ -21,13 +19,14 @@ mod cursor;
 mod inflate;
 mod mariadb;
 mod payload;
+mod statements;
 mod tables;
 
 pub use cursor::Contiguity;
 pub use tables::TableFilter;
 
 use cursor::Cursor;
-use mariadb::{GtidHead, Kind};
+use mariadb::Kind;
 use payload::Payload;
 use tables::GroupTables;
 
@@ -168,44 +167,6 @@ impl Interpreter {
         }
     }
 
-    fn act_on_mariadb(&mut self, kind: Kind, event: Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
-        match kind {
-            Kind::Passed => Ok(BinlogEvent::Passed),
-            Kind::Gtid => self.domain_group_start(&event, &fingerprint),
-            Kind::CompressedQuery => {
-                let body = inflate::query_body(event.data()).map_err(|e| self.broken(&e))?;
-                self.act(self.with_body(&event, EventType::QUERY_EVENT as u8, &body)?, fingerprint)
-            }
-            Kind::CompressedRows { .. } if !self.is_of_outbox(&event)? => Ok(BinlogEvent::Passed),
-            Kind::CompressedRows { plain, version_2, images } => {
-                let body = inflate::rows_body(event.data(), version_2, images).map_err(|e| self.broken(&e))?;
-                self.act(self.with_body(&event, plain, &body)?, fingerprint)
-            }
-        }
-    }
-
-    fn with_body(&self, event: &Event, kind: u8, body: &[u8]) -> Result<Event> {
-        mariadb::with_body(event, kind, body).map_err(|e| self.cursor.undecodable("compressed event", &e))
-    }
-
-    fn broken(&self, cause: &DecodeError) -> Error {
-        Error::new(Code::CompressedPayload, format!("compressed event ending at {}: {cause}", self.position()))
-    }
-
-    /// MariaDB's GTID event: it stands for BEGIN too, unless the group is a single statement.
-    fn domain_group_start(&mut self, event: &Event, fingerprint: &Fingerprint) -> Result<BinlogEvent> {
-        self.ensure_between_groups()?;
-        self.tables.of_mariadb();
-        let head = GtidHead::decode(event.data(), event.header().server_id())
-            .map_err(|e| self.cursor.undecodable("GTID event", &e))?;
-        self.previous = self.domains.last_of(head.gtid.domain).map(Gtid::Mariadb);
-        self.domains.advance(head.gtid);
-        self.gtid = Some(Gtid::Mariadb(head.gtid));
-        self.has_ddl = head.ddl;
-        let committed_at_us = i64::from(event.header().timestamp()) * 1_000_000;
-        Ok(self.group_starts(fingerprint, committed_at_us, !head.standalone))
-    }
-
     fn ensure_between_groups(&self) -> Result<()> {
         if !self.in_group {
             return Ok(());
@@ -243,44 +204,6 @@ impl Interpreter {
         Ok(self.group_starts(fingerprint, i64::try_from(micros).unwrap_or(i64::MAX), false))
     }
 
-    fn query(&mut self, event: &Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
-        let query = event.read_event::<QueryEvent<'_>>().map_err(|e| self.cursor.undecodable("query event", &e))?;
-        let text = query.query_raw();
-        match statement::classify(text) {
-            Statement::Begin => {
-                self.in_transaction = true;
-                Ok(BinlogEvent::Begin)
-            }
-            Statement::XaStart => {
-                self.in_transaction = true;
-                Ok(BinlogEvent::XaStart)
-            }
-            Statement::XaEnd | Statement::ReleaseSavepoint | Statement::Dummy => Ok(BinlogEvent::Passed),
-            Statement::CreateTable if self.in_transaction => Ok(BinlogEvent::Passed),
-            // MariaDB's CREATE TABLE … SELECT: its flags say so, its text does not.
-            Statement::Other if self.in_transaction && self.has_ddl => Ok(BinlogEvent::Passed),
-            Statement::Commit => self.terminate(GroupEnd::Commit, fingerprint),
-            Statement::Rollback => self.terminate(GroupEnd::Rollback, fingerprint),
-            Statement::Savepoint(name) => Ok(BinlogEvent::Savepoint(name)),
-            Statement::RollbackTo(name) => Ok(BinlogEvent::RollbackTo(name)),
-            Statement::XaCommit(Some(xid)) => self.terminate(GroupEnd::XaCommit(xid), fingerprint),
-            Statement::XaRollback(Some(xid)) => self.terminate(GroupEnd::XaRollback(xid), fingerprint),
-            Statement::XaCommit(None) | Statement::XaRollback(None) => {
-                Err(self.cursor.undecodable("XA statement", &"its id has an unknown form"))
-            }
-            Statement::Other if self.in_transaction => Ok(self.logged_statement(&query)),
-            Statement::CreateTable | Statement::Other => {
-                let touched = statement::table_statement(text, query.schema_raw(), self.tables.configured());
-                let mut end = self.terminate(GroupEnd::Standalone, fingerprint)?;
-                if let (Some(touched), BinlogEvent::Terminator(end)) = (touched, &mut end) {
-                    self.log_touched(&touched);
-                    end.emptied.extend(touched.tables.iter().copied().map(OutboxId).filter(|_| touched.empties()));
-                }
-                Ok(end)
-            }
-        }
-    }
-
     /// The server itself says that its log has a hole, e.g. because a statement did not fit its cache.
     fn incident(&self) -> Error {
         let what = format!("incident event before {}: the server could not log all changes", self.position());
@@ -290,25 +213,10 @@ impl Interpreter {
         )
     }
 
-    fn log_touched(&self, touched: &TableStatement) {
-        for (database, table) in touched.tables.iter().filter_map(|&i| self.tables.configured().get(i)) {
-            let (table, verb, at) = (format!("{database}.{table}"), touched.verb, self.position());
-            tracing::warn!(table, verb, position = %at, "outbox table changed by a statement");
-        }
-    }
-
     fn xa_prepare(&mut self, event: &Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
         let prepare = XaPrepare::decode(event.data()).map_err(|e| self.cursor.undecodable("XA prepare event", &e))?;
         let end = if prepare.one_phase { GroupEnd::Commit } else { GroupEnd::Prepare(prepare.xid) };
         self.terminate(end, fingerprint)
-    }
-
-    /// A statement logged as text inside a transaction: harmless unless it may have written an outbox table.
-    fn logged_statement(&self, query: &QueryEvent<'_>) -> BinlogEvent {
-        match statement::written_table(query.query_raw(), query.schema_raw(), self.tables.configured()) {
-            None => BinlogEvent::Passed,
-            Some(table) => BinlogEvent::Statement { table, thread_id: query.thread_id(), at: self.position().clone() },
-        }
     }
 
     fn table_map(&mut self, event: &Event) -> Result<BinlogEvent> {
@@ -329,11 +237,6 @@ impl Interpreter {
                 at: self.position().clone(),
             }),
         })
-    }
-
-    fn is_of_outbox(&self, event: &Event) -> Result<bool> {
-        let id = WriteRows::table_id(event.data()).map_err(|e| self.cursor.undecodable("row event", &e))?;
-        Ok(self.tables.find(id).is_some())
     }
 
     fn deleted(&self, event: &Event) -> Result<BinlogEvent> {

@@ -3,11 +3,16 @@
 //! Source: MariaDB Knowledge Base, "Replication Protocol", pages "GTID_EVENT" and those beside it; `log_event.h`.
 #![deny(clippy::indexing_slicing)]
 
+use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::{BinlogEventHeader, Event};
 
 use super::cursor::header_bytes;
+use super::{Interpreter, inflate};
 use crate::binlog::bytes::{DecodeError, Reader};
-use crate::position::MariadbGtid;
+use crate::binlog::event::{BinlogEvent, Fingerprint};
+use crate::binlog::rows::WriteRows;
+use crate::error::{Code, Error, Result};
+use crate::position::{Gtid, MariadbGtid};
 
 /// What one of MariaDB's event types is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +110,52 @@ const KIND: usize = 4;
 
 /// Where the event's size stands in its header.
 const SIZE: std::ops::Range<usize> = 9..13;
+
+impl Interpreter {
+    /// What one of MariaDB's own events says.
+    pub(super) fn act_on_mariadb(&mut self, kind: Kind, event: Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
+        match kind {
+            Kind::Passed => Ok(BinlogEvent::Passed),
+            Kind::Gtid => self.domain_group_start(&event, &fingerprint),
+            Kind::CompressedQuery => {
+                let body = inflate::query_body(event.data()).map_err(|e| self.broken(&e))?;
+                self.act(self.with_body(&event, EventType::QUERY_EVENT as u8, &body)?, fingerprint)
+            }
+            Kind::CompressedRows { .. } if !self.is_of_outbox(&event)? => Ok(BinlogEvent::Passed),
+            Kind::CompressedRows { plain, version_2, images } => {
+                let body = inflate::rows_body(event.data(), version_2, images).map_err(|e| self.broken(&e))?;
+                self.act(self.with_body(&event, plain, &body)?, fingerprint)
+            }
+        }
+    }
+
+    fn with_body(&self, event: &Event, kind: u8, body: &[u8]) -> Result<Event> {
+        with_body(event, kind, body).map_err(|e| self.cursor.undecodable("compressed event", &e))
+    }
+
+    fn broken(&self, cause: &DecodeError) -> Error {
+        Error::new(Code::CompressedPayload, format!("compressed event ending at {}: {cause}", self.position()))
+    }
+
+    /// MariaDB's GTID event: it stands for BEGIN too, unless the group is a single statement.
+    fn domain_group_start(&mut self, event: &Event, fingerprint: &Fingerprint) -> Result<BinlogEvent> {
+        self.ensure_between_groups()?;
+        self.tables.of_mariadb();
+        let head = GtidHead::decode(event.data(), event.header().server_id())
+            .map_err(|e| self.cursor.undecodable("GTID event", &e))?;
+        self.previous = self.domains.last_of(head.gtid.domain).map(Gtid::Mariadb);
+        self.domains.advance(head.gtid);
+        self.gtid = Some(Gtid::Mariadb(head.gtid));
+        self.has_ddl = head.ddl;
+        let committed_at_us = i64::from(event.header().timestamp()) * 1_000_000;
+        Ok(self.group_starts(fingerprint, committed_at_us, !head.standalone))
+    }
+
+    fn is_of_outbox(&self, event: &Event) -> Result<bool> {
+        let id = WriteRows::table_id(event.data()).map_err(|e| self.cursor.undecodable("row event", &e))?;
+        Ok(self.tables.find(id).is_some())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 pub mod doctor;
 mod lead;
 mod read;
+mod rivals;
 #[cfg(test)]
 mod simulation;
 mod source;
@@ -144,14 +145,14 @@ async fn start_run(relay: &Relay, memory: &mut Memory) -> Result<Started> {
     let config = &relay.config;
     relay.status.starting("connecting to Kafka");
     let store = Store::open(config, Arc::clone(&relay.metrics)).await?;
-    start::ensure_no_successor(relay, &store, memory).await?;
+    rivals::ensure_no_successor(relay, &store, memory).await?;
 
     relay.status.starting("fencing older producers");
     let (incarnation, fence) = Incarnation::begin(config, Arc::clone(&relay.metrics)).await?;
     relay.status.starting("reading the checkpoint");
     let found = store.load(&fence).await?;
     failpoint::hit("checkpoint_read")?;
-    start::ensure_still_ours(relay, memory, found.as_ref())?;
+    rivals::ensure_still_ours(relay, memory, found.as_ref())?;
     relay.status.starting("checking topics");
     let catalog = Catalog::new(&config.kafka, Arc::clone(&relay.metrics), Arc::clone(&relay.status))?;
     catalog.ensure_configured(config.outboxes.iter().map(|outbox| &outbox.topic)).await?;

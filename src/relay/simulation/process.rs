@@ -25,7 +25,7 @@ use crate::delivery::producer::RETRY_BACKOFF;
 use crate::delivery::transaction::Transaction;
 use crate::delivery::{Memory, StartingPoint};
 use crate::error::{Code, Disposition, Error, Result};
-use crate::relay::{Relay, start, supervise};
+use crate::relay::{Relay, rivals, supervise};
 
 /// The number of the checkpoint's readers among a process's clients.
 pub(super) const READER: usize = IDS;
@@ -395,7 +395,7 @@ impl Process {
             (Phase::Looking(until), Answer::Checkpoints(seen)) => {
                 let until = *until;
                 let newest = newest(&name, usize::MAX, &seen)?;
-                start::ensure_no_newer(&self.relay, &mut self.memory, newest.as_ref().map(|(found, _)| found))?;
+                rivals::ensure_no_newer(&self.relay, &mut self.memory, newest.as_ref().map(|(found, _)| found))?;
                 if around.now >= until {
                     self.fence(around);
                 } else {
@@ -427,7 +427,7 @@ impl Process {
     }
 
     fn take_charge(&mut self, found: Option<(Checkpoint, CheckpointId)>, around: &mut Around<'_>) -> Result<()> {
-        start::ensure_still_ours(&self.relay, &mut self.memory, found.as_ref())?;
+        rivals::ensure_still_ours(&self.relay, &mut self.memory, found.as_ref())?;
         self.memory.incarnations += 1;
         let owner = self.relay.owner_of(&self.memory);
         let start = match found {

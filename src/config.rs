@@ -24,6 +24,8 @@ mod template;
 mod units;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use checks::derive_server_id;

@@ -257,21 +257,12 @@ fn batches_fit(topic: &Topic, config: &Config) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing;
     use crate::findings::Level;
 
     fn config(set: &[&str]) -> Config {
-        let base = [
-            "name=orders",
-            "source.host=localhost",
-            "source.user=outboxd",
-            "source.password_env=PASSWORD",
-            "kafka.brokers=localhost:9092",
-            "outbox.main.table=shop.outbox",
-            "outbox.main.topic=all.events",
-        ];
-        let env = vec![("PASSWORD".to_owned(), "x".to_owned())];
-        let set = base.iter().chain(set).map(|text| (*text).to_owned()).collect();
-        crate::config::load(&crate::config::Sources { file: None, env, set }).unwrap().config
+        let own = ["outbox.main.table=shop.outbox", "outbox.main.topic=all.events"];
+        testing::config(&[own.as_slice(), set].concat())
     }
 
     fn topic(name: &str, settings: &[(&str, &str)]) -> Topic {

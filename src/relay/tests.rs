@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::binlog::columns::Present;
 use crate::binlog::connect;
 use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
-use crate::config::{Config, Sources};
+use crate::config::{Config, testing};
 use crate::error::{Code, Error, Result};
 use crate::outbox::transaction::{Ignored, Observer};
 use crate::outbox::{Limits, Step, Tables, Transactions};
@@ -28,20 +28,12 @@ const STREAM: &[u8] = include_bytes!("../../tests/fixtures/binlog/stream.bin");
 const MAGIC: usize = 4;
 
 fn config() -> Config {
-    let set = [
-        "name=orders",
-        "source.host=localhost",
-        "source.user=outboxd",
-        "source.password_env=PASSWORD",
-        "kafka.brokers=localhost:9092",
+    testing::config(&[
         "outbox.first.table=fx.outbox",
         "outbox.first.topic=e.{aggregate_type}",
         "outbox.second.table=fx.second",
         "outbox.second.topic=e.{aggregate_type}",
-    ];
-    let env = vec![("PASSWORD".to_owned(), "x".to_owned())];
-    let sources = Sources { file: None, env, set: set.map(str::to_owned).to_vec() };
-    crate::config::load(&sources).unwrap().config
+    ])
 }
 
 /// The events of a file as the server frames them, which a packet's own checks protect.

@@ -3,21 +3,12 @@ use crate::binlog::columns::Described;
 use crate::binlog::server::{Channel, Refused, Replica, Settings};
 use crate::binlog::table::ColumnKind;
 use crate::binlog::testing::sound_server;
+use crate::config::testing;
 use crate::error::Code;
 use crate::findings::{Level, ensure_none_wrong};
 
 fn config() -> Config {
-    let set = [
-        "name=orders",
-        "source.host=localhost",
-        "source.user=outboxd",
-        "source.password_env=PASSWORD",
-        "kafka.brokers=localhost:9092",
-        "outbox.main.table=shop.outbox",
-    ];
-    let env = vec![("PASSWORD".to_owned(), "x".to_owned())];
-    let sources = crate::config::Sources { file: None, env, set: set.map(str::to_owned).to_vec() };
-    crate::config::load(&sources).unwrap().config
+    testing::config(&["outbox.main.table=shop.outbox"])
 }
 
 fn described(names: &[&str]) -> Vec<Described> {

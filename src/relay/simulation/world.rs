@@ -14,7 +14,7 @@ use super::source::Source;
 use super::truth::{Truth, Violation};
 use super::{MILLI, Micros, SECOND};
 use crate::checkpoint::Owner;
-use crate::config::{BatchConfig, Config, Sources};
+use crate::config::{BatchConfig, Config, testing};
 use crate::relay::{Orders, Relay};
 use crate::telemetry::metrics::BuildInfo;
 use crate::telemetry::{Metrics, Status};
@@ -31,17 +31,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        let set = [
-            "name=orders",
-            "source.host=localhost",
-            "source.user=outboxd",
-            "source.password_env=PASSWORD",
-            "kafka.brokers=localhost:9092",
-            "outbox.orders.table=shop.outbox",
-        ];
-        let env = vec![("PASSWORD".to_owned(), "x".to_owned())];
-        let sources = Sources { file: None, env, set: set.map(str::to_owned).to_vec() };
-        let config = crate::config::load(&sources).unwrap().config;
+        let config = testing::config(&["outbox.orders.table=shop.outbox"]);
         let metrics = Arc::new(Metrics::new("orders", &BuildInfo::current(), ["shop.outbox"]));
         Self { config, metrics, status: Arc::new(Status::new("orders")) }
     }

@@ -34,7 +34,7 @@ use crate::telemetry::Metrics;
 const POLL: Duration = Duration::from_millis(50);
 
 /// `heartbeat.interval.ms` at most: by its next heartbeat a member learns that another one has left.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// librdkafka's `max.poll.interval.ms`; a release may take as long as a drain.
 const POLL_INTERVAL: Duration = Duration::from_secs(300);

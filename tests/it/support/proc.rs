@@ -13,9 +13,17 @@ pub(crate) fn usage(pid: u32) -> Usage {
     Usage { descriptors: entries("fd"), threads: entries("task"), resident_kb: resident_kb(pid) }
 }
 
-/// VmRSS.
 pub(crate) fn resident_kb(pid: u32) -> u64 {
+    memory_kb(pid, "VmRSS:")
+}
+
+/// The most that it has held.
+pub(crate) fn peak_kb(pid: u32) -> u64 {
+    memory_kb(pid, "VmHWM:")
+}
+
+fn memory_kb(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }

@@ -12,6 +12,14 @@ use testbed::{Kafka, Observed};
 
 /// All committed records of the topics whose names start with `prefix`, in the order of topic, partition and offset.
 pub(crate) fn read(kafka: &Kafka, prefix: &str) -> Vec<Observed> {
+    let mut seen = Vec::new();
+    read_each(kafka, prefix, |message| seen.push(observed(message)));
+    seen.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
+    seen
+}
+
+/// Shows each of them, in the order of offsets within a partition, without keeping any.
+pub(crate) fn read_each(kafka: &Kafka, prefix: &str, mut see: impl FnMut(&BorrowedMessage<'_>)) {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", kafka.bootstrap_internal())
         .set("group.id", "reader")
@@ -28,17 +36,14 @@ pub(crate) fn read(kafka: &Kafka, prefix: &str) -> Vec<Observed> {
         }
     }
     consumer.assign(&partitions).unwrap();
-    let mut seen = Vec::new();
     let mut ended = 0;
     while ended < partitions.count() {
         match consumer.poll(PATIENCE).expect("an answer of the broker") {
-            Ok(message) => seen.push(observed(&message)),
+            Ok(message) => see(&message),
             Err(KafkaError::PartitionEOF(_)) => ended += 1,
             Err(error) => panic!("{error}"),
         }
     }
-    seen.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
-    seen
 }
 
 fn observed(message: &BorrowedMessage<'_>) -> Observed {

@@ -3,7 +3,7 @@
 use testbed::{Mysql, MysqlOptions, shared, wait};
 
 use crate::support::proxy::Proxy;
-use crate::support::workload::{self, Workload};
+use crate::support::workload::{self, COLUMNS, Workload};
 use crate::support::{Instance, PATIENCE, verdict};
 
 const DUMPS: &str = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
@@ -56,7 +56,8 @@ fn a_connection_cut_inside_a_transaction_by_file_and_position_tears_nothing() {
 fn long_group(mysql: &Mysql, schema: &str, number: u32) {
     let insert = |row: u32| {
         let table = workload::OUTBOXES[row as usize % 2];
-        format!("INSERT INTO `{schema}`.{table} VALUES ('g{number}-{row}', 'Order', 'g{row}', 'Happened', '{{}}');")
+        let values = format!("('g{number}-{row}', 'Order', 'g{row}', 'Happened', '{{}}')");
+        format!("INSERT INTO `{schema}`.{table} {COLUMNS} VALUES {values};")
     };
     let inserts: String = (0..9).map(insert).collect();
     mysql.sql(&format!("BEGIN; {inserts} COMMIT")).unwrap();

@@ -21,7 +21,8 @@ pub(crate) const OUTBOXES: [&str; 2] = ["outbox", "outbox_b"];
 
 const WRITERS: usize = 3;
 
-const COLUMNS: &str = "(id, aggregatetype, aggregateid, type, payload)";
+/// Columns of both outboxes. Needed in each insert: a table of a workload gains others while it runs.
+pub(crate) const COLUMNS: &str = "(id, aggregatetype, aggregateid, type, payload)";
 
 /// Transactions granted ahead; more would only lengthen the end.
 const AHEAD: usize = 8;

@@ -5,6 +5,8 @@
 //! takes as many batches as are waiting, within `[batch]`. So batching needs no timer: under load groups grow by
 //! themselves while the previous Kafka transaction commits ("natural group commit").
 
+use std::sync::Arc;
+
 use crate::binlog::event::Fingerprint;
 use crate::checkpoint::{Checkpoint, CheckpointDelta};
 use crate::outbox::{Part, SourceTransaction};
@@ -95,6 +97,14 @@ impl Batcher {
         delta.committed_at_us = transaction.committed_at_us;
         self.open = false;
         Ok(())
+    }
+
+    /// A log file begins behind the groups so far: the step ends there, be it one over no group. So a server that is idle,
+    /// rotates its log and purges it leaves the checkpoint's place in the log.
+    pub fn begin_file(&mut self, head: &Fingerprint) {
+        let end = FilePosition { file: Arc::clone(&head.file), offset: head.end };
+        let delta = self.step(&end, head, i64::from(head.timestamp) * 1_000_000);
+        (delta.end, delta.terminator) = (end, head.clone());
     }
 
     /// Adds a part of a large group, whose records were appended before. It is no step by itself.

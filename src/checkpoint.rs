@@ -102,11 +102,11 @@ pub struct Checkpoint {
     pub cluster_id: String,
     /// Source that it belongs to.
     pub source: SourceIdentity,
-    /// End of the last processed group.
+    /// End of the last processed group, or of the file's head if that came later.
     pub position: FilePosition,
     /// Executed GTIDs, in GTID mode.
     pub executed: Option<GtidState>,
-    /// Terminator of the last processed group.
+    /// Terminator of the last processed group, or the file's head.
     pub terminator: Option<Fingerprint>,
     /// Distributed transactions prepared and undecided at this position, in the log's order.
     pub xa_pending: Vec<PreparedXa>,
@@ -136,9 +136,9 @@ pub struct CheckpointDelta {
     pub to: u64,
     /// GTIDs of its groups.
     pub gtids: Option<GtidState>,
-    /// End of its last group.
+    /// End of its last group, or of the head of the file that begins behind it.
     pub end: FilePosition,
-    /// Terminator of its last group.
+    /// Terminator of its last group, or that head.
     pub terminator: Fingerprint,
     /// Distributed transactions that its groups prepared or decided, in the log's order.
     pub xa: Vec<XaStep>,
@@ -162,6 +162,9 @@ impl CheckpointDelta {
         ensure_follows(self.to, next.from)?;
         if next.is_empty() && !self.is_empty() {
             self.records += next.records;
+            if next.terminator.is_file_head() {
+                (self.end, self.terminator) = (next.end, next.terminator);
+            }
             return Ok(());
         }
         let mut gtids = self.gtids.take();
@@ -193,7 +196,9 @@ impl Checkpoint {
         next.position = delta.end.clone();
         next.terminator = Some(delta.terminator.clone());
         delta.xa.iter().for_each(|step| next.take_xa(step));
-        next.committed_at_us = delta.committed_at_us;
+        if !delta.is_empty() {
+            next.committed_at_us = delta.committed_at_us;
+        }
         next.counters = Counters { groups: delta.to, records: self.counters.records + delta.records };
         Ok(next)
     }

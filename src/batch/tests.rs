@@ -1,5 +1,5 @@
 use super::*;
-use crate::binlog::testing::{at, fingerprint};
+use crate::binlog::testing::{at, file_head, fingerprint};
 use crate::position::GroupPosition;
 
 fn transaction(number: u64) -> SourceTransaction {
@@ -50,4 +50,22 @@ fn a_beat_stays_where_the_last_batch_ended() {
     assert_eq!(beat(&mut batcher).to, 11, "a group is sign enough");
     let last = beat(&mut batcher);
     assert_eq!((last.from, last.to, last.end, last.terminator), (11, 11, at(300), fingerprint(2)));
+}
+
+#[test]
+fn a_file_that_begins_is_a_step_over_nothing_or_ends_the_one_before() {
+    let (mut batcher, head) = (Batcher::new(10), file_head("mysql-bin.000002", 0));
+    let end = FilePosition { file: "mysql-bin.000002".into(), offset: 126 };
+    batcher.begin_file(&head);
+    let idle = batcher.close().unwrap().delta;
+    assert_eq!((idle.from, idle.to, idle.records), (10, 10, 0));
+    assert_eq!((&idle.end, &idle.terminator), (&end, &head));
+    batcher.add(&transaction(1)).unwrap();
+    batcher.begin_file(&head);
+    let busy = batcher.close().unwrap().delta;
+    assert_eq!((busy.from, busy.to, busy.committed_at_us), (10, 11, 1));
+    assert_eq!((busy.end, busy.terminator), (end, head.clone()));
+    batcher.begin_file(&head);
+    batcher.add(&transaction(2)).unwrap();
+    assert_eq!(batcher.close().unwrap().delta.terminator, fingerprint(2));
 }

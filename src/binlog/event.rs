@@ -45,6 +45,8 @@ pub enum BinlogEvent {
     Terminator(Terminator),
     /// The log goes on in another file; a good moment for a checkpoint.
     Rotated,
+    /// A log file begins, with its head. A group that had no end before it was lost with the server.
+    FileHead(Fingerprint),
     /// The server is alive and has nothing new.
     Heartbeat,
     /// Nothing to act on.
@@ -108,7 +110,8 @@ pub enum GroupEnd {
 }
 
 /// Everything that identifies one event in the log: the terminator of the last processed group is stored in the
-/// checkpoint and compared at the next start.
+/// checkpoint and compared at the next start. By file position, the head of a file (FORMAT_DESCRIPTION_EVENT, with the
+/// time when the file was made) stands for a terminator until the file has a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Binlog file.
@@ -144,6 +147,11 @@ impl Fingerprint {
         let same_place = low(self.start) == low(other.start) && low(self.end) == low(other.end);
         let (start, end, previous) = (self.start, self.end, self.previous.clone());
         same_place && Self { start, end, previous, ..other.clone() } == *self
+    }
+
+    /// Whether the event is the head of its file.
+    pub fn is_file_head(&self) -> bool {
+        self.event_type == EventType::FORMAT_DESCRIPTION_EVENT as u8
     }
 
     /// Whether the group was logged as one compressed payload.

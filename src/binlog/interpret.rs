@@ -9,7 +9,9 @@ use mysql_async::binlog::events::{AnonymousGtidEvent, Event, GtidEvent};
 use mysql_async::binlog::{EventFlags, EventType};
 use uuid::Uuid;
 
+use super::bytes::uint_le;
 use super::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
+use super::history::FIRST_EVENT;
 use super::rows::{Images, RowsVersion, WriteRows};
 use super::xa::XaPrepare;
 use crate::error::{Code, Error, Result};
@@ -32,6 +34,10 @@ use tables::GroupTables;
 
 /// Event types that mysql_common does not name. Heartbeat version 2 carries a 64-bit position (MySQL 8.0.26).
 pub(super) const HEARTBEAT_EVENT_V2: u8 = 0x29;
+
+/// Where a format description says when the server was started, if this is its first file: behind the version of the log
+/// and that of the server.
+const CREATED: std::ops::Range<usize> = 52..56;
 
 /// Turns raw events into [`BinlogEvent`]s and keeps the position.
 #[derive(Debug)]
@@ -146,9 +152,9 @@ impl Interpreter {
             Ok(EventType::UPDATE_ROWS_EVENT_V1) => self.rows(event, RowsVersion::V1, Images::Updated),
             Ok(EventType::PARTIAL_UPDATE_ROWS_EVENT) => self.rows(event, RowsVersion::V2, Images::PartiallyUpdated),
             Ok(EventType::DELETE_ROWS_EVENT | EventType::DELETE_ROWS_EVENT_V1) => self.deleted(&event),
+            Ok(EventType::FORMAT_DESCRIPTION_EVENT) => self.file_head(&event, fingerprint),
             Ok(
-                EventType::FORMAT_DESCRIPTION_EVENT
-                | EventType::PREVIOUS_GTIDS_EVENT
+                EventType::PREVIOUS_GTIDS_EVENT
                 | EventType::STOP_EVENT
                 | EventType::ROWS_QUERY_EVENT
                 | EventType::IGNORABLE_EVENT
@@ -202,6 +208,27 @@ impl Interpreter {
             micros => micros,
         };
         Ok(self.group_starts(fingerprint, i64::try_from(micros).unwrap_or(i64::MAX), false))
+    }
+
+    /// Where a stream begins inside a file, the server makes up a head, which stands nowhere in the log.
+    fn file_head(&mut self, event: &Event, fingerprint: Fingerprint) -> Result<BinlogEvent> {
+        if fingerprint.start != FIRST_EVENT || fingerprint.end == FIRST_EVENT {
+            return Ok(BinlogEvent::Passed);
+        }
+        // A server that crashed within a group begins another file when it comes back, and says so by the time in it. Replicas
+        // drop what they have of the group (Format_description_log_event::do_apply_event); its GTID is given anew.
+        if self.in_group && uint_le(event.data().get(CREATED).unwrap_or_default()) == 0 {
+            self.ensure_between_groups()?;
+        }
+        if let (true, Some(Gtid::Mariadb(lost))) = (self.in_group, &self.gtid) {
+            let before = match &self.previous {
+                Some(Gtid::Mariadb(previous)) => Some(*previous),
+                _ => None,
+            };
+            self.domains = self.domains.with_domain_at(lost.domain, before);
+        }
+        (self.in_group, self.in_transaction, self.has_ddl) = (false, false, false);
+        Ok(BinlogEvent::FileHead(Fingerprint { gtid: None, previous: None, ..fingerprint }))
     }
 
     /// The server itself says that its log has a hole, e.g. because a statement did not fit its cache.

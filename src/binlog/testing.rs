@@ -183,3 +183,19 @@ pub(crate) fn rows(rows: &[[Option<&str>; 5]]) -> OutboxRows {
         at: at(1),
     }
 }
+
+/// The head of a binlog file, made `seconds` later than the usual events.
+pub(crate) fn file_head(file: &str, seconds: u32) -> Fingerprint {
+    Fingerprint {
+        file: file.into(),
+        start: 4,
+        end: 126,
+        event_type: 15,
+        timestamp: 1_700_000_000 + seconds,
+        server_id: 1,
+        size: 122,
+        crc32: seconds,
+        gtid: None,
+        previous: None,
+    }
+}

@@ -11,8 +11,9 @@ use crate::binlog::xa::PreparedXa;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Flavour, GtidState};
 
-/// The newest format that this binary reads and writes. Format 2 added `xa_pending`.
-pub const FORMAT: u32 = 2;
+/// The newest format that this binary reads and writes. Format 2 added `xa_pending`, format 3 the head of a file as
+/// `terminator`.
+pub const FORMAT: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -47,13 +48,23 @@ struct Versioned {
     format: u32,
 }
 
+/// The oldest format whose readers understand all of it.
+fn format_of(checkpoint: &Checkpoint) -> u32 {
+    let at_head = checkpoint.terminator.as_ref().is_some_and(Fingerprint::is_file_head);
+    match at_head {
+        true => 3,
+        false if !checkpoint.xa_pending.is_empty() => 2,
+        false => 1,
+    }
+}
+
 /// Encodes a checkpoint; its identity comes along.
 ///
 /// # Errors
 /// `Internal`: the types have no value that JSON cannot hold.
 pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, CheckpointId)> {
     let stored = Stored {
-        format: if checkpoint.xa_pending.is_empty() { 1 } else { 2 },
+        format: format_of(checkpoint),
         relay: checkpoint.relay.clone(),
         owner: checkpoint.owner.clone(),
         taken_over_from: checkpoint.taken_over_from.clone(),

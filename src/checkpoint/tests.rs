@@ -1,5 +1,5 @@
 use super::*;
-use crate::binlog::testing::{prepared, xid};
+use crate::binlog::testing::{file_head, prepared, xid};
 use crate::position::{Flavour, Gtid};
 
 fn owner(instance: &str) -> Owner {
@@ -102,6 +102,45 @@ fn format_2_stays_readable() {
     assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8_lossy(golden).trim_end());
 }
 
+/// By file position, at the head of a file: what a reader of format 2 would look for among the terminators.
+#[test]
+fn format_3_stays_readable() {
+    let golden = include_bytes!("golden/format-3.json");
+    let (read, _) = codec::decode(golden).unwrap();
+    let terminator = Some(file_head("mysql-bin.000031", 9));
+    let position = FilePosition { file: "mysql-bin.000031".into(), offset: 126 };
+    assert_eq!(read, Checkpoint { executed: None, position, terminator, ..checkpoint() });
+    let (written, _) = codec::encode(&read).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8_lossy(golden).trim_end());
+}
+
+/// A step over no group moves the place, and nothing else.
+#[test]
+fn the_head_of_a_file_moves_the_checkpoint_alone_and_behind_groups() {
+    let id = CheckpointId { sequence: 41, crc32: 7 };
+    let head = file_head("mysql-bin.000033", 9);
+    let end = FilePosition { file: "mysql-bin.000033".into(), offset: 126 };
+    let at_head = |from| CheckpointDelta {
+        gtids: None,
+        end: end.clone(),
+        terminator: head.clone(),
+        records: 0,
+        ..delta(from, from, "")
+    };
+    let before = checkpoint();
+    let moved = before.advance(&id, &at_head(12)).unwrap();
+    assert_eq!((&moved.position, moved.terminator.as_ref()), (&end, Some(&head)));
+    assert_eq!((moved.counters.clone(), moved.committed_at_us), (before.counters.clone(), before.committed_at_us));
+    let mut joined = delta(12, 14, "");
+    joined.join(at_head(14)).unwrap();
+    assert_eq!((joined.to, joined.records, &joined.end, &joined.terminator), (14, 5, &end, &head));
+    let moved = before.advance(&id, &joined).unwrap();
+    assert_eq!((moved.position, moved.counters.groups), (end.clone(), 14));
+    let mut first = at_head(12);
+    first.join(delta(12, 14, "")).unwrap();
+    assert_eq!(first.terminator, delta(12, 14, "").terminator);
+}
+
 #[test]
 fn steps_of_distributed_transactions_change_what_is_pending() {
     let before = pending();
@@ -128,9 +167,9 @@ fn optional_parts_may_be_absent() {
 
 #[test]
 fn a_newer_format_is_refused_and_damage_is_named() {
-    let newer = codec::decode(br#"{"format": 3, "whatever": true}"#).unwrap_err();
+    let newer = codec::decode(br#"{"format": 4, "whatever": true}"#).unwrap_err();
     assert_eq!(newer.code(), Code::CheckpointUnreadable);
-    assert!(newer.message().contains("format 3"), "{newer}");
+    assert!(newer.message().contains("format 4"), "{newer}");
     for damaged in [b"".as_slice(), b"{}", b"{\"format\":1}", b"\xff\xfe", b"{\"format\":1,"] {
         assert_eq!(codec::decode(damaged).unwrap_err().code(), Code::CheckpointUnreadable);
     }

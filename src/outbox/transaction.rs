@@ -45,6 +45,8 @@ pub enum Step {
     Group(SourceTransaction),
     /// Rows of a large group that was read before; its end follows as a group without rows.
     Part(Part),
+    /// Nothing is open, and a log file begins with this head.
+    File(Fingerprint),
     /// A large group is committed. It has to be read again, from its beginning, with this.
     Again(Large),
 }
@@ -144,6 +146,7 @@ impl Transactions {
             }
             BinlogEvent::RollbackTo(name) => self.roll_back_to(&name)?,
             BinlogEvent::Terminator(terminator) => return self.terminate(terminator, observer),
+            BinlogEvent::FileHead(head) => return self.begin_file(head).map(Some),
             BinlogEvent::Begin | BinlogEvent::Rotated | BinlogEvent::Heartbeat | BinlogEvent::Passed => {}
         }
         Ok(None)
@@ -159,6 +162,19 @@ impl Transactions {
         self.start = Some(start);
         self.is_xa = false;
         self.savepoints.clear();
+    }
+
+    /// A file begins: a group that has no end by now was lost with the server, which never committed it.
+    fn begin_file(&mut self, head: Fingerprint) -> Result<Step> {
+        let Some(start) = self.start.take() else { return Ok(Step::File(head)) };
+        // The second reading of a large group, whose end has been seen.
+        if matches!(self.kept, Kept::Passed(_)) {
+            let what = format!("{}: the group ended before, and now {} begins within it", start.start, head.file);
+            return Err(Error::new(Code::HistoryChanged, what));
+        }
+        tracing::warn!(at = %start.start, "the server was lost within a transaction, which was not committed");
+        self.kept = Kept::NOTHING;
+        Ok(Step::File(head))
     }
 
     fn take(&mut self, rows: OutboxRows, observer: &mut impl Observer) -> Result<Option<Step>> {

@@ -46,6 +46,8 @@ pub(super) struct Reader {
     damaged_starts: Arc<AtomicU32>,
     /// What the checkpoint has executed: there the re-read ends.
     executed: Option<GtidState>,
+    /// The checkpoint's place is one in a file, not a GTID.
+    by_file: bool,
     transactions: Transactions,
     tables: Tables,
     mapper: Mapper,
@@ -99,6 +101,7 @@ impl Reader {
             rewind: source.rewind,
             damaged_starts: Arc::clone(&relay.damaged_starts),
             executed: from.executed.clone(),
+            by_file: from.executed.is_none(),
             transactions: Transactions::new(Arc::clone(&outboxes), limits, from.xa_pending.clone(), large),
             tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
@@ -215,6 +218,14 @@ impl Reader {
         match self.transactions.apply(event, &mut self.counted)? {
             Some(Step::Group(transaction)) => self.finish(transaction).await,
             Some(Step::Part(part)) => self.continue_large(part).await,
+            Some(Step::File(head)) => {
+                // By GTID a checkpoint needs no place in the log.
+                if self.by_file {
+                    self.batcher.begin_file(&head);
+                    self.progress_due = Instant::now();
+                }
+                Ok(Flow::Continue(()))
+            }
             Some(Step::Again(large)) => Ok(Flow::Break(Ended::Before(Arc::new(large)))),
             None => Ok(Flow::Continue(())),
         }

@@ -76,6 +76,52 @@ fn purged(name: &str, mysql: &Mysql, words: &[&str]) {
     refuses(&outbox, "OBX-2203", words, "read from a replica that still has them");
 }
 
+/// The name of the log that is written now.
+fn newest_log(mysql: &Mysql) -> String {
+    let logs = mysql.sql("SHOW BINARY LOGS").unwrap();
+    logs.lines().last().and_then(|log| log.split('\t').next()).unwrap().to_owned()
+}
+
+/// An outbox whose relay has seen nothing but two new logs behind `a` and `b`, and was stopped.
+fn idle<'a>(name: &str, mysql: &'a Mysql) -> Outbox<'a> {
+    let outbox = delivered(name, mysql);
+    let relay = outbox.stream();
+    mysql.sql("FLUSH BINARY LOGS; FLUSH BINARY LOGS").unwrap();
+    let newest = newest_log(mysql);
+    let reached = || outbox.status()["checkpoint"]["file"] == newest.as_str();
+    wait::until(PATIENCE, "the checkpoint reaches the new log", reached).unwrap();
+    end(relay);
+    outbox
+}
+
+/// By file, the head of the newest log is where an idle server leaves the checkpoint: a purge does no harm, and the head is
+/// compared like a group.
+fn idle_and_rotated(name: &str, mysql: &Mysql) {
+    let outbox = idle(name, mysql);
+    let newest = newest_log(mysql);
+    wait::until(PATIENCE, "all other logs are purged", || {
+        mysql.sql(&format!("PURGE BINARY LOGS TO '{newest}'")).unwrap();
+        mysql.sql("SHOW BINARY LOGS").unwrap().lines().count() == 1
+    })
+    .unwrap();
+    insert_all(&outbox, &["c"], "{}");
+    let mut relay = outbox.stream();
+    relay.wait_for_line("the source's history is the one of the checkpoint", PATIENCE).unwrap();
+    outbox.wait_delivered(1);
+    end(relay);
+    assert_eq!(outbox.sorted_ids(), ["a", "b", "c"]);
+
+    // Another log of that name is told by the time when it was made, in seconds.
+    let outbox = idle(&format!("{name}_reused"), mysql);
+    let now = || mysql.sql("SELECT UNIX_TIMESTAMP()").unwrap();
+    let made = now();
+    wait::until(PATIENCE, "the second is over", || now() != made).unwrap();
+    reset(mysql);
+    mysql.sql("FLUSH BINARY LOGS; FLUSH BINARY LOGS").unwrap();
+    insert_all(&outbox, &["c"], "{}");
+    refuses(&outbox, "OBX-2201", &["source history changed", "type 15"], "give the relay a new `name`");
+}
+
 #[test]
 fn with_gtids_a_changed_history_is_refused_and_the_same_one_is_not() {
     let mysql = server("ON");
@@ -115,6 +161,7 @@ fn with_file_positions_a_changed_history_is_refused_and_the_same_one_is_not() {
     insert_all(&outbox, &["c"], "{}");
     refuses(&outbox, "OBX-2201", &["source history changed", "that file has only"], "Find out what happened");
 
+    idle_and_rotated("file_idle", &mysql);
     purged("file_purged", &mysql, &["mysql-bin.000001 is gone", "its oldest log is mysql-bin.000002"]);
 
     let other = server("OFF");
@@ -228,6 +275,7 @@ fn on_mariadb_by_file_a_changed_history_is_refused_and_the_same_one_is_not() {
     let outbox = delivered("maria_file_behind", &mysql);
     reset(&mysql);
     refuses(&outbox, "OBX-2201", &["source history changed", "that file has only"], "Find out what happened");
+    idle_and_rotated("maria_file_idle", &mysql);
     purged("maria_file_purged", &mysql, &["mysql-bin.000001 is gone", "its oldest log is mysql-bin.000002"]);
 
     let other = Mysql::start(MysqlOptions { server_id: 2, ..MysqlOptions::mariadb() }).unwrap();

@@ -50,6 +50,10 @@ impl Rewind {
                 rewound.verified = self.end(&terminator.fingerprint)?;
                 self.in_held = false;
             }
+            BinlogEvent::FileHead(head) => {
+                rewound.verified = self.begin_file(head)?;
+                self.in_held = false;
+            }
             _ => {}
         }
         Ok(rewound)
@@ -82,6 +86,23 @@ impl Rewind {
         }
         let found = start.gtid.as_ref().map_or_else(|| "an anonymous group".to_owned(), ToString::to_string);
         Err(self.changed(&format!("{found} at {}", start.start)))
+    }
+
+    /// Whether the file that begins here is the one whose head was the last thing processed.
+    fn begin_file(&mut self, head: &Fingerprint) -> Result<bool> {
+        if self.expected.gtid.is_some() {
+            return Ok(false);
+        }
+        if self.matches(head) {
+            return Ok(true);
+        }
+        let is_file = head.file == self.expected.file;
+        // Its head is another one, or the place lies in a file before this one.
+        if (is_file && self.expected.is_file_head()) || (!is_file && self.in_file) {
+            return Err(self.changed(&describe(head)));
+        }
+        self.in_file |= is_file;
+        Ok(false)
     }
 
     /// Whether the group that ends here is the last processed one.

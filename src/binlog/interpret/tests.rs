@@ -294,3 +294,53 @@ fn the_first_file_name_is_read_with_and_without_a_checksum_behind_it() {
         assert_eq!(interpreter.position().to_string(), "mysql-bin.000009:77");
     }
 }
+
+/// The body of a format description; `created` is 0 but in the first file of a server's life.
+fn format(created: u32) -> Vec<u8> {
+    let mut body = b"\x04\x009.7.0".to_vec();
+    body.resize(52, 0);
+    body.extend_from_slice(&created.to_le_bytes());
+    body.push(19);
+    // Lengths of the headers of 40 types, then CRC32.
+    body.extend_from_slice(&[8; 40]);
+    body.push(1);
+    body
+}
+
+#[test]
+fn a_file_begins_with_its_head_unless_that_is_made_up() {
+    let head = |interpreter: &mut Interpreter, end| interpreter.interpret(read(&raw(15, 0, &format(0), end))).unwrap();
+    let length = u32::try_from(19 + format(0).len() + 4).unwrap();
+    let mut at_head = interpreter(Contiguity::Exact, 4);
+    let BinlogEvent::FileHead(found) = head(&mut at_head, 4 + length) else { panic!("no head") };
+    assert_eq!((found.start, found.end, found.gtid.is_none()), (4, u64::from(4 + length), true));
+    assert!(found.is_file_head());
+    let mut inside = interpreter(Contiguity::Exact, 500);
+    assert!(matches!(head(&mut inside, 0), BinlogEvent::Passed));
+    assert!(matches!(head(&mut interpreter(Contiguity::Gaps, 4), 0), BinlogEvent::Passed));
+}
+
+#[test]
+fn a_group_is_lost_with_the_server_if_the_next_file_says_so() {
+    let next = [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0];
+    let group = |number: u8| {
+        let mut body = next;
+        body[0] = number;
+        (162, 0, body.to_vec())
+    };
+    let lost = |created| {
+        let mut interpreter = interpreter(Contiguity::Gaps, 4);
+        lay(&mut interpreter, &[group(7), (XID, 0, vec![1; 8]), group(8)]).unwrap();
+        let rotate = [4_u64.to_le_bytes().as_slice(), b"mysql-bin.000002"].concat();
+        interpreter.interpret(read(&raw(4, 0x20, &rotate, 0))).unwrap();
+        lay(&mut interpreter, &[(15, 0, format(created))]).map(|_| interpreter)
+    };
+    assert_eq!(lost(0).unwrap_err().code(), Code::EventUndecodable);
+    let mut interpreter = lost(1_700_000_000).unwrap();
+    assert!(!interpreter.in_group());
+    let events = lay(&mut interpreter, &[group(8), (XID, 0, vec![1; 8])]).unwrap();
+    let BinlogEvent::Terminator(end) = &events[1] else { panic!("{events:?}") };
+    let gtid = |gtid: &Option<Gtid>| gtid.as_ref().map(ToString::to_string);
+    assert_eq!(gtid(&end.fingerprint.gtid).unwrap(), "0-1-8");
+    assert_eq!(gtid(&end.fingerprint.previous).unwrap(), "0-1-7", "the lost group's number is given again");
+}

@@ -1,6 +1,6 @@
 use super::*;
 use crate::binlog::event::{GroupEnd, Terminator};
-use crate::binlog::testing::{fingerprint, group_start, prepared, terminator};
+use crate::binlog::testing::{FILE, file_head, fingerprint, group_start, prepared, terminator};
 
 fn rewind(expected: Fingerprint) -> Rewind {
     Rewind::new(expected, Vec::new())
@@ -94,4 +94,27 @@ fn damage_is_another_history_only_by_position_and_if_it_is_met_again() {
     assert_eq!(code(&by_file, Code::EventUndecodable, false), Code::HistoryChanged);
     assert_eq!(code(&by_file, Code::SourceLost, true), Code::SourceLost);
     assert_eq!(code(&rewind(fingerprint(9)), Code::EventCorrupt, true), Code::EventCorrupt);
+}
+
+#[test]
+fn by_position_the_head_of_a_file_is_compared_like_a_terminator() {
+    let next = "mysql-bin.000002";
+    let head = |file: &str, seconds| BinlogEvent::FileHead(file_head(file, seconds));
+    let code = |result: Result<Rewound>| result.unwrap_err().code();
+    let at_head = rewind(file_head(next, 7));
+    assert_eq!(at_head.clone().check(&head(next, 7)).unwrap(), VERIFIED);
+    assert_eq!(code(at_head.clone().check(&head(next, 8))), Code::HistoryChanged);
+    assert_eq!(code(group(&mut at_head.clone(), 9).map(|[_, end]| end)), Code::HistoryChanged);
+    // Behind prepared groups in an earlier file, whose head is none of its business.
+    let mut held = Rewind::new(file_head(next, 7), vec![prepared(3, true)]);
+    assert_eq!(held.check(&head(FILE, 1)).unwrap(), DROPPED);
+    assert_eq!(group(&mut held, 3).unwrap(), [HELD, HELD]);
+    assert_eq!(held.clone().check(&head(next, 7)).unwrap(), VERIFIED);
+    assert_eq!(code(held.check(&head(next, 8))), Code::HistoryChanged);
+    // A file that ends before the last group's place, though it was reached.
+    let mut by_file = by_file(9, &[]);
+    assert_eq!(by_file.check(&head(FILE, 1)).unwrap(), DROPPED);
+    assert_eq!(code(by_file.check(&head(next, 7))), Code::HistoryChanged);
+    // By GTID a dump may begin in any file.
+    assert_eq!(rewind(fingerprint(9)).check(&head(next, 7)).unwrap(), DROPPED);
 }

@@ -99,7 +99,7 @@ impl Read {
             return Err(format!("ends inside {}", last.transaction));
         }
         for (row, expected) in [(last, true), (next, false)] {
-            let covers = row.map(|row| position::covers(&self.value, &row.transaction));
+            let covers = row.map(|row| position::covers(&self.value, &row.transaction, &row.end));
             if row.is_some() && covers != Some(Some(expected)) {
                 return Err(format!("{} rows, but its position does not agree: {row:?}", self.records));
             }

@@ -2,33 +2,30 @@
 
 use serde_json::Value;
 
-/// Whether the position in a checkpoint lies behind the transaction, which is a GTID or `file:end`. None if the checkpoint
-/// has no position of that kind.
-pub(super) fn covers(checkpoint: &Value, transaction: &str) -> Option<bool> {
+/// Whether the position in a checkpoint lies behind a transaction: by GTID if the checkpoint has them, else by `end`, which is
+/// `file:end_pos`. None if one of the three cannot be read.
+pub(super) fn covers(checkpoint: &Value, transaction: &str, end: &str) -> Option<bool> {
+    let Some(executed) = checkpoint.get("executed") else {
+        let (name, offset) = end.rsplit_once(':')?;
+        let reached = (checkpoint.get("file")?.as_str()?, checkpoint.get("offset")?.as_u64()?);
+        return Some((name, offset.parse::<u64>().ok()?) <= reached);
+    };
+    let executed = executed.as_str()?;
     if !transaction.contains(':') {
-        return reaches(checkpoint, transaction);
+        return reaches(executed, transaction);
     }
     let (name, number) = transaction.rsplit_once(':')?;
-    let number: u64 = number.parse().ok()?;
-    match checkpoint.get("executed").and_then(Value::as_str) {
-        Some(executed) => Some(contains(executed, name, number)),
-        None => Some((name, number) <= (checkpoint.get("file")?.as_str()?, checkpoint.get("offset")?.as_u64()?)),
-    }
+    Some(contains(executed, name, number.parse().ok()?))
 }
 
 /// The same for a MariaDB's `domain-server-number`, where the numbers of a domain rise.
-fn reaches(checkpoint: &Value, transaction: &str) -> Option<bool> {
+fn reaches(executed: &str, transaction: &str) -> Option<bool> {
     let parts = |gtid: &str| {
         let mut numbers = gtid.trim().split('-').map(|part| part.parse::<u64>().ok());
         Some((numbers.next()??, numbers.next()??, numbers.next()??))
     };
-    // By file, the checkpoint still names the GTID of its last group.
-    let position = match checkpoint.get("executed") {
-        Some(executed) => executed.as_str()?,
-        None => checkpoint.pointer("/terminator/gtid").map_or(Some(""), Value::as_str)?,
-    };
     let (domain, _, number) = parts(transaction)?;
-    Some(position.split(',').filter_map(parts).any(|(of, _, last)| of == domain && number <= last))
+    Some(executed.split(',').filter_map(parts).any(|(of, _, last)| of == domain && number <= last))
 }
 
 /// Whether a GTID set such as `UUID:1-5:7:tag:1-2,UUID:9` holds number `number` of `UUID` or `UUID:tag`.
@@ -68,25 +65,25 @@ mod tests {
             ("b:9", true),
             ("c:1", false),
         ] {
-            assert_eq!(covers(&checkpoint, transaction), Some(expected), "{transaction}");
+            assert_eq!(covers(&checkpoint, transaction, ""), Some(expected), "{transaction}");
         }
     }
 
     #[test]
     fn positions_of_domains_reach_up_to_their_last_number() {
-        let by_gtid = serde_json::json!({"executed": "0-1-33,7-1-2"});
-        let by_file = serde_json::json!({"file": "bin.000002", "offset": 500, "terminator": {"gtid": "0-1-33"}});
+        let checkpoint = serde_json::json!({"executed": "0-1-33,7-1-2"});
         for (transaction, expected) in [("0-1-33", true), ("0-2-34", false), ("9-1-1", false)] {
-            assert_eq!(covers(&by_gtid, transaction), Some(expected), "{transaction}");
-            assert_eq!(covers(&by_file, transaction), Some(expected), "{transaction}");
+            assert_eq!(covers(&checkpoint, transaction, ""), Some(expected), "{transaction}");
         }
     }
 
     #[test]
     fn file_positions_are_ordered_by_file_then_offset() {
         let checkpoint = serde_json::json!({"file": "bin.000002", "offset": 500});
-        for (transaction, expected) in [("bin.000001:900", true), ("bin.000002:500", true), ("bin.000002:501", false)] {
-            assert_eq!(covers(&checkpoint, transaction), Some(expected), "{transaction}");
+        for (end, expected) in [("bin.000001:900", true), ("bin.000002:500", true), ("bin.000002:501", false)] {
+            for transaction in [end, "0-1-33"] {
+                assert_eq!(covers(&checkpoint, transaction, end), Some(expected), "{end}");
+            }
         }
     }
 }

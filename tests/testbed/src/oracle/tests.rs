@@ -13,6 +13,7 @@ fn rows() -> Vec<Row> {
         .map(|n| Row {
             table: "shop.outbox".to_owned(),
             transaction: format!("uuid:{}", n / 3),
+            end: format!("bin.000001:{}", 100 * (n / 3 + 1)),
             ordinal: n % 3,
             count: 3,
             id: format!("id-{n}").into_bytes(),

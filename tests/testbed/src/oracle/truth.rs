@@ -48,6 +48,8 @@ pub struct Row {
     pub table: String,
     /// Its transaction: the GTID, or `file:end_pos` of the transaction's last event. For XA that of the commit.
     pub transaction: String,
+    /// Where its transaction ends: `file:end_pos`.
+    pub end: String,
     /// Its place among the outbox rows of its transaction, from 0.
     pub ordinal: usize,
     /// The number of outbox rows in its transaction.
@@ -194,6 +196,7 @@ impl<'a> Reader<'a> {
         self.open.push(Row {
             table: format!("{}.{}", table.database, table.name),
             transaction: String::new(),
+            end: String::new(),
             ordinal: self.open.len(),
             count: 0,
             id,
@@ -243,12 +246,13 @@ impl<'a> Reader<'a> {
     }
 
     fn commit(&mut self) {
-        let position = || format!("{}:{}", self.file, self.end);
-        let transaction = self.gtid.clone().unwrap_or_else(position);
+        let end = format!("{}:{}", self.file, self.end);
+        let transaction = self.gtid.clone().unwrap_or_else(|| end.clone());
         self.savepoints.clear();
         let count = self.open.len();
         for mut row in self.open.drain(..) {
             row.transaction.clone_from(&transaction);
+            row.end.clone_from(&end);
             row.count = count;
             self.committed.push(row);
         }

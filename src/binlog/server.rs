@@ -13,6 +13,7 @@ mod mariadb;
 mod mysql;
 
 pub use mariadb::MariadbGtids;
+pub(super) use mariadb::identity;
 
 /// A binlog file that the server still has.
 #[derive(Clone, Debug, PartialEq, Eq)]

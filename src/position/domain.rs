@@ -108,6 +108,15 @@ impl GtidList {
         GtidPosition { domains: self.0.iter().map(|gtid| (gtid.domain, *gtid)).collect() }
     }
 
+    /// What the log that it describes has behind a position, of the servers that are wanted. Numbers that do not rise within
+    /// their domain are not seen.
+    #[must_use]
+    pub fn behind(&self, position: &GtidPosition, wanted: impl Fn(u32) -> bool) -> Self {
+        let is_behind =
+            |gtid: &MariadbGtid| position.last_of(gtid.domain).is_none_or(|last| gtid.sequence > last.sequence);
+        Self(self.0.iter().filter(|gtid| wanted(gtid.server) && is_behind(gtid)).copied().collect())
+    }
+
     /// Whether the log that it describes has held this transaction, as far as numbers tell.
     pub fn has_passed(&self, gtid: MariadbGtid) -> bool {
         self.0

@@ -3,8 +3,9 @@
 
 use testbed::{Mysql, MysqlOptions, shared, wait};
 
+use crate::support::ending::end;
 use crate::support::workload::{self, Workload};
-use crate::support::{Instance, PATIENCE, verdict};
+use crate::support::{Instance, Outbox, PATIENCE, verdict};
 
 #[test]
 fn the_checkpoint_follows_changes_of_other_tables_so_that_a_purge_does_no_harm_by_file_and_position() {
@@ -56,4 +57,39 @@ fn quiet(name: &str, gtid: bool) {
     .unwrap();
     writers.finish();
     verdict::assert_exactly_once(&mysql, kafka, &instance);
+}
+
+#[test]
+fn on_mariadb_the_checkpoint_follows_changes_of_other_tables_in_both_modes() {
+    let mariadb = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    for positions in ["gtid", "file"] {
+        let name = format!("no_rows_maria_{positions}");
+        let mut outbox = Outbox::new(&name, &mariadb, &shared().unwrap().kafka);
+        outbox.extra = format!("source.positions = \"{positions}\"\n");
+        let mut relay = outbox.stream();
+        outbox.insert("a", "Order", "1", "{}");
+        outbox.wait_delivered(1);
+        mariadb
+            .sql(&format!("USE {name}; CREATE TABLE other (n INT); INSERT INTO other VALUES (1); FLUSH BINARY LOGS"))
+            .unwrap();
+        let (newest, executed) = (mariadb.log_end().unwrap().0, mariadb.sql("SELECT @@gtid_binlog_pos").unwrap());
+        wait::until(PATIENCE, "the checkpoint follows", || {
+            let checkpoint = &outbox.status()["checkpoint"];
+            let reached = if positions == "gtid" { &checkpoint["executed"] } else { &checkpoint["file"] };
+            reached == executed.trim() || reached == newest.as_str()
+        })
+        .unwrap();
+        relay.kill9().unwrap();
+        // A MariaDB keeps a log as long as it thinks that somebody is reading it.
+        wait::until(PATIENCE, "the older logs are purged", || {
+            mariadb.sql(&format!("PURGE BINARY LOGS TO '{newest}'")).unwrap();
+            mariadb.sql("SHOW BINARY LOGS").unwrap().lines().count() == 1
+        })
+        .unwrap();
+        outbox.insert("b", "Order", "1", "{}");
+        let relay = outbox.stream();
+        outbox.wait_delivered(1);
+        end(relay);
+        assert_eq!(outbox.sorted_ids(), ["a", "b"]);
+    }
 }

@@ -2,16 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use testbed::{shared, wait};
+use testbed::{Mysql, MysqlOptions, shared, wait};
 
 use crate::support::proxy::Proxy;
 use crate::support::{Outbox, PATIENCE};
 
 #[test]
 fn a_half_open_connection_is_left_after_three_heartbeats() {
-    let servers = shared().unwrap();
-    let proxy = Proxy::start(servers.mysql.port());
-    let mut outbox = Outbox::new("silence", &servers.mysql, &servers.kafka);
+    is_left("silence", &shared().unwrap().mysql);
+}
+
+#[test]
+fn a_half_open_connection_to_a_mariadb_is_left_after_three_heartbeats() {
+    is_left("silence_maria", &Mysql::start(MysqlOptions::mariadb()).unwrap());
+}
+
+fn is_left(name: &str, mysql: &Mysql) {
+    let proxy = Proxy::start(mysql.port());
+    let mut outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
     // The heartbeat is a second.
     outbox.source = proxy.port;
     let mut relay = outbox.stream();

@@ -2,7 +2,7 @@
 
 use testbed::{Mysql, MysqlOptions};
 
-use crate::reads_every_committed_row::{AROUND, Case, SESSIONS, ids, judged, outbox, run};
+use crate::reads_every_committed_row::{AROUND, Case, SESSIONS, altered, ids, judged, outbox, run};
 use crate::support::Outbox;
 use crate::support::ending::{end, stopped};
 
@@ -25,15 +25,19 @@ const ITS_OWN: &[Case] = &[
     ("CREATE SEQUENCE numbers; INSERT INTO outbox (id) VALUES (CONCAT('n', NEXT VALUE FOR numbers))", 1),
     ("CREATE OR REPLACE TABLE copied2 SELECT * FROM outbox; CREATE OR REPLACE TABLE copied2 SELECT * FROM outbox", 0),
     ("INSERT INTO outbox (id) VALUES ('returned') RETURNING id", 1),
+    ("SET timestamp = 1700000000.5; {v} ('clock'); SET timestamp = DEFAULT", 1),
     ("XA START 'one'; {v} ('one-phase'); XA END 'one'; XA COMMIT 'one' ONE PHASE", 1),
 ];
 
-/// How positions are kept, and whether the server compresses its events.
-const KINDS: [(&str, &str, &str); 3] =
-    [("maria_gtid", "gtid", "OFF"), ("maria_file", "file", "OFF"), ("maria_compressed", "gtid", "ON")];
+/// How positions are kept, whether the server compresses its events, and what the outbox is.
+const KINDS: [(&str, &str, &str, &str); 3] = [
+    ("maria_gtid", "gtid", "OFF", ""),
+    ("maria_file", "file", "OFF", "PARTITION BY KEY (id) PARTITIONS 5"),
+    ("maria_compressed", "gtid", "ON", ""),
+];
 
-fn outbox_by<'a>(name: &str, mariadb: &'a Mysql, positions: &str) -> Outbox<'a> {
-    let mut outbox = outbox(name, mariadb, "");
+fn outbox_by<'a>(name: &str, mariadb: &'a Mysql, positions: &str, options: &str) -> Outbox<'a> {
+    let mut outbox = outbox(name, mariadb, options);
     outbox.extra = format!("source.positions = \"{positions}\"\n");
     outbox
 }
@@ -41,10 +45,10 @@ fn outbox_by<'a>(name: &str, mariadb: &'a Mysql, positions: &str) -> Outbox<'a> 
 #[test]
 fn every_way_of_writing_a_row_publishes_it_once_if_it_commits() {
     let mariadb = Mysql::start(MysqlOptions::mariadb()).unwrap();
-    let outboxes = KINDS.map(|(name, positions, _)| outbox_by(name, &mariadb, positions));
+    let outboxes = KINDS.map(|(name, positions, _, options)| outbox_by(name, &mariadb, positions, options));
     let relays = outboxes.each_ref().map(|outbox| outbox.start());
     outboxes.iter().for_each(|outbox| outbox.wait_ready());
-    for (outbox, (_, _, compress)) in outboxes.iter().zip(KINDS) {
+    for (outbox, (_, _, compress, _)) in outboxes.iter().zip(KINDS) {
         mariadb
             .sql(&format!("SET GLOBAL log_bin_compress_min_len = 10, GLOBAL log_bin_compress = {compress}"))
             .unwrap();
@@ -57,6 +61,10 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits() {
         outbox.wait_delivered(expected);
         assert!(ids(outbox).iter().all(|id| !id.contains("dropped") && id != "other"), "{:?}", ids(outbox));
         assert_eq!(ids(outbox).len() as u64, expected, "{:?}", ids(outbox));
+        // The time of a group is that of its session, in seconds.
+        let records = outbox.records();
+        let clock = records.iter().find(|record| record.header("id") == Some("clock")).unwrap();
+        assert_eq!(clock.timestamp, Some(1_700_000_000_000));
     }
     relays.into_iter().for_each(end);
     let log = std::io::read_to_string(mariadb.mysqlbinlog_v().unwrap()).unwrap();
@@ -75,6 +83,7 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits() {
     }
     relays.into_iter().for_each(end);
     judged(&outboxes.each_ref());
+    altered(&outbox_by("maria_altered", &mariadb, "gtid", ""));
 }
 
 /// Binlog encryption is the server's own affair: what it sends is plain, behind an event that says how it was encrypted.
@@ -92,7 +101,7 @@ fn an_encrypted_log_is_read_like_a_plain_one() {
     ];
     let mariadb = Mysql::start(MysqlOptions { extra, ..MysqlOptions::mariadb() }).unwrap();
     for (name, positions) in [("maria_encrypted_gtid", "gtid"), ("maria_encrypted_file", "file")] {
-        let outbox = outbox_by(name, &mariadb, positions);
+        let outbox = outbox_by(name, &mariadb, positions, "");
         let relay = outbox.stream();
         run(&outbox, "DO 0", "{v} ('e1'); FLUSH BINARY LOGS; {v} ('e2')");
         outbox.wait_delivered(2);
@@ -119,11 +128,18 @@ fn what_cannot_be_known_stops_it() {
         ("maria_image", "SET SESSION binlog_row_image = 'MINIMAL'; {v} ('m')", "OBX-3002", "binlog_row_image"),
     ];
     for (name, poison, code, words) in poisons {
-        let outbox = outbox_by(name, &mariadb, "gtid");
+        let outbox = outbox_by(name, &mariadb, "gtid", "");
         let relay = outbox.stream();
         run(&outbox, "DO 0", &format!("{{v}} ('a'); {poison}"));
         let line = stopped(relay).line;
         assert!(line.contains(code) && line.contains(words), "{name}: {line}");
         assert!(ids(&outbox).starts_with(&["a".to_owned()]) && ids(&outbox).len() <= 2, "{:?}", ids(&outbox));
     }
+    mariadb.sql("SET GLOBAL binlog_row_metadata = MINIMAL, GLOBAL binlog_format = MIXED").unwrap();
+    stopped(outbox("maria_settings", &mariadb, "").start()).because(
+        "OBX-2101",
+        78,
+        &["binlog_row_metadata is MINIMAL (needed: FULL)", "binlog_format is MIXED (needed: ROW)"],
+        "SET GLOBAL binlog_row_metadata = 'FULL'",
+    );
 }

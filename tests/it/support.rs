@@ -13,6 +13,7 @@ pub(crate) mod proof;
 pub(crate) mod proxied;
 pub(crate) mod proxy;
 pub(crate) mod reader;
+pub(crate) mod source;
 pub(crate) mod verdict;
 pub(crate) mod workload;
 

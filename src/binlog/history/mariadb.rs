@@ -4,7 +4,7 @@
 //! While a distributed transaction is undecided the dump begins at its group, by file.
 
 use super::{DumpFrom, Processed, Resume, Rewind, resume_file};
-use crate::binlog::server::{MariadbGtids, Server};
+use crate::binlog::server::{MariadbGtids, Server, identity};
 use crate::error::{Code, Error, Result};
 use crate::position::{Gtid, GtidPosition, GtidState};
 
@@ -26,9 +26,12 @@ pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Se
     let everything_new = Resume { from: from(executed.clone()), rewind: None };
     let Some(expected) = &processed.terminator else { return Ok(everything_new) };
     if processed.server_uuid != server.uuid {
+        // Never silent, as on MySQL.
+        let own = gtids.state.behind(executed, |id| identity(id) != processed.server_uuid);
         tracing::warn!(
             from = processed.server_uuid,
             to = server.uuid,
+            not_from_the_former = %own,
             "another server answers; its log contains the checkpoint's GTIDs, so the relay follows it"
         );
         return Ok(everything_new);

@@ -24,6 +24,11 @@ pub struct MariadbGtids {
     pub purged: GtidList,
 }
 
+/// What names a MariaDB where a MySQL has its `server_uuid`.
+pub(in crate::binlog) fn identity(server_id: u32) -> String {
+    format!("server_id {server_id}")
+}
+
 pub(super) async fn read(conn: &mut Conn, version: String) -> Result<Server> {
     let row = first(conn, VARIABLES).await?;
     let clock_ahead = ahead(&text(&row, 12));
@@ -32,7 +37,7 @@ pub(super) async fn read(conn: &mut Conn, version: String) -> Result<Server> {
     let mut server = Server {
         version,
         mode: PositionMode::Gtid,
-        uuid: format!("server_id {id}"),
+        uuid: identity(id),
         id,
         gtid_mode: String::new(),
         executed: GtidSet::new(),

@@ -66,6 +66,15 @@ fn head_of(log: &[MariadbGtid]) -> GtidList {
     GtidList(list)
 }
 
+#[test]
+fn what_other_servers_have_behind_a_position_is_named() {
+    let list: GtidList = "0-1-7,0-3-2,0-2-9,7-2-1".parse().unwrap();
+    let behind = |at: &str| list.behind(&position(at), |server| server != 1).to_string();
+    assert_eq!(behind("0-1-7"), "0-2-9,7-2-1");
+    assert_eq!(behind("0-2-9,7-2-1"), "");
+    assert_eq!(behind(""), "0-3-2,0-2-9,7-2-1");
+}
+
 proptest! {
     #[test]
     fn every_text_is_read_back(gtids in vec((0_u32..3, any::<u32>(), any::<u64>()), 0..6)) {

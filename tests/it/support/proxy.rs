@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// Event types that begin a group: GTID, anonymous GTID, tagged GTID.
-const GROUP_STARTS: [u8; 3] = [33, 34, 42];
+/// Event types that begin a group: GTID, anonymous GTID, tagged GTID, MariaDB's GTID.
+const GROUP_STARTS: [u8; 4] = [33, 34, 42, 162];
 
 /// Event types that carry inserted rows.
 const ROW_EVENTS: [u8; 2] = [23, 30];

@@ -17,7 +17,7 @@ use outboxd::telemetry::Metrics;
 use outboxd::telemetry::metrics::BuildInfo;
 
 use crate::figures::Figures;
-use crate::process::cpu_seconds;
+use crate::process::cpu_seconds_of;
 use crate::relay::{Relay, Variant};
 use crate::stand::{PARTITIONS, Segment, Stand};
 use crate::{Result, verify};
@@ -142,12 +142,12 @@ struct Meter {
 impl Meter {
     fn start(stand: &Stand) -> Result<Self> {
         let pids = [std::process::id(), stand.kafka.pid(0)?, stand.mysql.pid()?];
-        Ok(Self { started: Instant::now(), pids, before: cpu(pids)? })
+        Ok(Self { started: Instant::now(), pids, before: cpu_seconds_of(pids)? })
     }
 
     fn stop(self, rows: u64) -> Result<Ceiling> {
         let seconds = self.started.elapsed().as_secs_f64();
-        let (after, rows) = (cpu(self.pids)?, rows as f64);
+        let (after, rows) = (cpu_seconds_of(self.pids)?, rows as f64);
         let [own, broker, mysqld] = [0, 1, 2].map(|i| (after[i] - self.before[i]) / rows * 1e6);
         Ok(Ceiling {
             rows_per_second: rows / seconds,
@@ -157,10 +157,6 @@ impl Meter {
             commit_p50_ms: None,
         })
     }
-}
-
-fn cpu([own, broker, mysqld]: [u32; 3]) -> Result<[f64; 3]> {
-    Ok([cpu_seconds(own)?, cpu_seconds(broker)?, cpu_seconds(mysqld)?])
 }
 
 /// The relay's stages up to the channel, in the order in which its reader runs them.

@@ -2,6 +2,7 @@
 //!
 //! Writers and consumer are threads of this process, so one monotonic clock times both.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,8 +40,15 @@ pub(crate) struct Latencies {
     pub(crate) from_commit: Histogram<u64>,
     /// From the time at which the transaction should have begun.
     pub(crate) from_intended: Histogram<u64>,
-    /// Of the relay, percent of a core.
-    pub(crate) cpu_percent: f64,
+    /// Of relay, broker and mysqld, percent of a core.
+    pub(crate) cpu_percent: [f64; 3],
+}
+
+impl fmt::Display for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [p50, p99] = [0.5, 0.99].map(|q| self.from_commit.value_at_quantile(q) as f64 / 1e3);
+        write!(f, "{} rows/s, p50 {p50:.1} ms, p99 {p99:.1} ms", self.rate)
+    }
 }
 
 /// Microseconds since `epoch`, by row number; 0 before it happened.
@@ -104,10 +112,12 @@ pub(crate) fn run(stand: &Stand, binary: &Path, variant: Variant, round: u32, se
     let consumer = std::thread::spawn(move || consume(&brokers, &topic, &consuming));
     let mut measured = Vec::new();
     for phase in phases {
-        let cpu = process::cpu_seconds(daemon.pid())?;
+        let processes = [daemon.pid(), stand.kafka.pid(0)?, stand.mysql.pid()?];
+        let before = process::cpu_seconds_of(processes)?;
         let started = Instant::now();
         let begin = write(stand, &schema, phase, &times)?;
-        let cpu_percent = (process::cpu_seconds(daemon.pid())? - cpu) / started.elapsed().as_secs_f64() * 100.0;
+        let (after, elapsed) = (process::cpu_seconds_of(processes)?, started.elapsed().as_secs_f64());
+        let cpu_percent = std::array::from_fn(|n| (after[n] - before[n]) / elapsed * 100.0);
         let range = usize::try_from(phase.first)?..usize::try_from(phase.first + phase.rows)?;
         testbed::wait::until(PATIENCE, "all rows to be seen", || times.missing(range.clone()) == 0)?;
         measured.push(evaluate(&times, phase, begin, cpu_percent)?);
@@ -179,7 +189,7 @@ fn consume(brokers: &str, topic: &str, times: &Times) -> Result<()> {
     Ok(())
 }
 
-fn evaluate(times: &Times, phase: Phase, begin: u64, cpu_percent: f64) -> Result<Latencies> {
+fn evaluate(times: &Times, phase: Phase, begin: u64, cpu_percent: [f64; 3]) -> Result<Latencies> {
     let mut from_commit = Histogram::new_with_bounds(1, 600_000_000, 3)?;
     let mut from_intended = from_commit.clone();
     for n in phase.first..phase.first + phase.rows {

@@ -52,6 +52,10 @@ impl Options {
         self.only.is_empty() || self.only.contains(&part)
     }
 
+    pub(crate) fn wants_backlogs(&self) -> bool {
+        Part::value_variants().iter().any(|part| *part != Part::W7 && self.wants(*part))
+    }
+
     /// Rows of a bulk workload that has `usual` by default.
     pub(crate) fn rows_or(&self, usual: u64) -> u64 {
         self.rows.unwrap_or(usual)

@@ -16,6 +16,15 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
+/// The same of several.
+pub(crate) fn cpu_seconds_of<const N: usize>(pids: [u32; N]) -> Result<[f64; N]> {
+    let mut seconds = [0.0; N];
+    for (pid, seconds) in pids.into_iter().zip(&mut seconds) {
+        *seconds = cpu_seconds(pid)?;
+    }
+    Ok(seconds)
+}
+
 /// Peak resident memory of a process, MB.
 pub(crate) fn peak_rss_mb(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -29,6 +29,18 @@ impl Case {
     }
 }
 
+/// What is compared.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    pub(crate) w1: Vec<Case>,
+    pub(crate) w2: Vec<Case>,
+    pub(crate) w3: Vec<Case>,
+    pub(crate) producers: Vec<Ceiling>,
+}
+
+/// Rows of the other table beside each outbox row in W3.
+pub(crate) const FOREIGN: usize = 9;
+
 /// Where and with what.
 pub(crate) fn facts() -> Result<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
@@ -106,11 +118,14 @@ pub(crate) fn ceilings(readers: &[Ceiling], producers: &[Ceiling]) {
 }
 
 /// Ratios of medians within this run.
-pub(crate) fn ratios(w1: &[Case], w2: &[Case], producers: &[Ceiling]) {
-    let speed = |cases: &[Case], exactly_once| {
+pub(crate) fn ratios(measured: &Measured) {
+    let case = |cases: &[Case], exactly_once, figure: fn(&Case) -> Figures| {
         let wanted = Variant { exactly_once, source_header: false };
-        cases.iter().find(|case| case.variant == wanted).and_then(|case| case.speed().median())
+        cases.iter().find(|case| case.variant == wanted).and_then(|case| figure(case).median())
     };
+    let Measured { w1, w2, w3, producers } = measured;
+    let speed = |cases, exactly_once| case(cases, exactly_once, Case::speed);
+    let cpu = |cases| case(cases, true, |case| case.figures(|run| run.relay_cpu));
     let producer = producers.iter().map(|c| c.rows_per_second).collect::<Figures>().median();
     let mut table = Table::new(&["ratio of rows/s", ""]);
     let mut ratio = |name: &str, above: Option<f64>, below: Option<f64>| {
@@ -121,13 +136,28 @@ pub(crate) fn ratios(w1: &[Case], w2: &[Case], producers: &[Ceiling]) {
     ratio("W1 exactly once ÷ producer from memory", speed(w1, true), producer);
     ratio("W1 exactly once ÷ at least once", speed(w1, true), speed(w1, false));
     ratio("W2 ÷ W1, exactly once", speed(w2, true), speed(w1, true));
+    let foreign = cpu(w3).zip(cpu(w1)).map(|(with, without)| with - without);
+    ratio("foreign rows a second of the relay's CPU (W3 − W1), millions", Some(FOREIGN as f64), foreign);
     print!("{table}");
 }
 
 /// All rounds of W7, by variant.
 pub(crate) fn latencies(measured: &[(Variant, Vec<Latencies>)], rates: &[u64]) {
-    println!("### W7: latency of single-row transactions to a read_committed consumer, ms\n");
-    let mut table = Table::new(&["delivery", "rows/s", "from", "p50", "p90", "p99", "max", "relay CPU, % of a core"]);
+    println!(
+        "### W7: latency of single-row transactions to a read_committed consumer, ms\n\nCPU in percent of a core.\n"
+    );
+    let mut table = Table::new(&[
+        "delivery",
+        "rows/s",
+        "from",
+        "p50",
+        "p90",
+        "p99",
+        "max",
+        "relay CPU",
+        "broker CPU",
+        "mysqld CPU",
+    ]);
     for (variant, runs) in measured {
         for rate in rates {
             let runs: Vec<_> = runs.iter().filter(|run| run.rate == *rate).collect();
@@ -139,10 +169,11 @@ pub(crate) fn latencies(measured: &[(Variant, Vec<Latencies>)], rates: &[u64]) {
                     let values = runs.iter().map(|run| histogram(run).value_at_quantile(q) as f64);
                     values.collect::<Figures>().show(1e3, 1)
                 };
-                let cpu = runs.iter().map(|run| run.cpu_percent).collect::<Figures>().show(1.0, 1);
+                let cpu =
+                    [0, 1, 2].map(|n| runs.iter().map(|run| run.cpu_percent[n]).collect::<Figures>().show(1.0, 1));
                 let quantiles = [0.5, 0.9, 0.99, 1.0].map(quantile);
                 let lead = [variant.describe(), rate.to_string(), from.to_owned()];
-                table.row(lead.into_iter().chain(quantiles).chain([cpu]));
+                table.row(lead.into_iter().chain(quantiles).chain(cpu));
             }
         }
     }

@@ -54,6 +54,11 @@ SCHEDULES ?= 1000000
 simulate: rust ## the exactly-once protocol under schedules of chance: SCHEDULES=1000000 (no servers)
 	@OUTBOXD_SCHEDULES=$(SCHEDULES) cargo test --release --lib simulation -- --nocapture
 
+# make mutants ONLY=07: those whose patches begin so.
+.PHONY: mutants
+mutants: setup ## plant each of 25 bugs in a copy of the tree: a test must notice (half an hour; ONLY=07)
+	@tests/mutants/run.sh $(ONLY)
+
 .PHONY: soak-crash
 soak-crash: setup ## crash injections by the thousand: N=10000
 	@OUTBOXD_PROOF=full OUTBOXD_INJECTIONS=$(N) cargo test --test it --features failpoints -- --nocapture \

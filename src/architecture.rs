@@ -81,7 +81,7 @@ fn sources() -> Vec<PathBuf> {
             let name = path.file_stem().unwrap().to_str().unwrap();
             match path.is_dir() {
                 true if name != "tests" => folders.push(path),
-                false if !matches!(name, "tests" | "docs" | "architecture" | "lib") => files.push(path),
+                false if !matches!(name, "tests" | "docs" | "architecture" | "mutants" | "lib") => files.push(path),
                 _ => {}
             }
         }

@@ -14,12 +14,12 @@ fn file(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(file(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// Compares the generated part of `path` with `expected`, or writes it if asked to.
-fn assert_generated(path: &str, expected: &str) {
+pub(crate) fn assert_generated(path: &str, expected: &str) {
     let text = read(path);
     let (before, rest) = text.split_once(BEGIN).unwrap_or_else(|| panic!("{path} has no line {BEGIN:?}"));
     let (present, after) = rest.split_once(END).unwrap_or_else(|| panic!("{path} has no line {END:?}"));

@@ -41,3 +41,5 @@ pub mod telemetry;
 mod architecture;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod mutants;

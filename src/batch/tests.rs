@@ -46,6 +46,7 @@ fn a_beat_stays_where_the_last_batch_ended() {
     let first = beat(&mut batcher);
     assert_eq!((first.from, first.to, first.records, first.gtids), (10, 10, 0, None));
     assert_eq!(first.terminator, fingerprint(1));
+    assert_eq!(beat(&mut batcher).terminator, fingerprint(1), "one sign of life after another");
     batcher.add(&transaction(2)).unwrap();
     assert_eq!(beat(&mut batcher).to, 11, "a group is sign enough");
     let last = beat(&mut batcher);

@@ -1,8 +1,11 @@
 use super::cursor::low32;
 use super::*;
+use mysql_common::proto::MySerialize as _;
+
 use crate::binlog::testing::{FILE, UUID, at, gtid, query, raw, read};
 
 const GTID: u8 = 33;
+const TAGGED_GTID: u8 = 42;
 const QUERY: u8 = 2;
 const XID: u8 = 16;
 
@@ -37,6 +40,16 @@ fn a_group_is_its_gtid_its_begin_and_its_terminator() {
     assert_eq!(end.fingerprint.end, interpreter.position().offset);
     assert_eq!(end.fingerprint.end - end.fingerprint.start, u64::from(end.fingerprint.size));
     assert!(!interpreter.in_group());
+}
+
+#[test]
+fn a_tag_belongs_to_the_gtid() {
+    let tag = mysql_common::packets::Tag::new("billing".to_owned()).unwrap();
+    let mut body = Vec::new();
+    GtidEvent::new_tagged(Uuid::parse_str(UUID).unwrap().into_bytes(), tag, 5).serialize(&mut body);
+    let events = lay(&mut interpreter(Contiguity::Exact, 4), &[(TAGGED_GTID, 0, body), (XID, 0, vec![1; 8])]).unwrap();
+    let BinlogEvent::GroupStart(start) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(start.gtid.as_ref().map(ToString::to_string), Some(format!("{UUID}:billing:5")));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::binlog::event::OutboxRows;
-use crate::binlog::testing::{at, rows};
+use crate::binlog::testing::{at, raw, read, rows};
 use crate::config::{OnUpdate, TopicPart, TopicTemplate};
 use crate::outbox::Tables;
 use crate::record::{Record, TopicId};
@@ -160,4 +160,35 @@ fn a_missing_column_is_named_with_those_that_are_there() {
     let Err(MapError::Row(refused)) = bench.map(&rows(&[row("a")])) else { panic!("mapped") };
     assert_eq!(refused.code(), Code::ColumnMissing);
     assert!(refused.message().contains("\"nope\"") && refused.message().contains("aggregateid"), "{refused}");
+}
+
+/// The names of two columns have changed places: `ALTER TABLE … RENAME COLUMN`.
+#[test]
+fn columns_are_found_by_their_names_in_every_shape_of_a_table() {
+    let mut bench = Bench::new(outbox(false, &[]), 1000);
+    bench.map(&rows(&[row("a")])).unwrap();
+    let mut renamed = rows(&[[Some("{1}"), Some("User"), Some("10711fa5"), Some("Created"), Some("b")]]);
+    let mut table = (*renamed.table).clone();
+    let [first, .., last] = &mut table.columns[..] else { panic!("five columns") };
+    std::mem::swap(&mut first.name, &mut last.name);
+    renamed.table = Arc::new(table);
+    bench.map(&renamed).unwrap();
+    let second = bench.records.iter().nth(1).unwrap();
+    assert_eq!(second.value, Some(b"{1}".as_slice()));
+    assert_eq!(headers(&second), [header("id", "b")]);
+}
+
+#[test]
+fn a_column_that_was_not_logged_is_refused_and_not_taken_for_null() {
+    let mut bench = Bench::new(outbox(false, &[]), 1000);
+    // Of five columns four are present, and none of them is NULL.
+    let mut body = vec![7, 0, 0, 0, 0, 0, 1, 0, 2, 0, 5, 0b0_1111, 0];
+    for cell in ["a", "User", "k", "Created"] {
+        body.push(u8::try_from(cell.len()).unwrap());
+        body.extend_from_slice(cell.as_bytes());
+    }
+    let partial = OutboxRows { event: read(&raw(30, 0, &body, 0)), ..rows(&[]) };
+    let Err(MapError::Row(refused)) = bench.map(&partial) else { panic!("mapped") };
+    assert_eq!(refused.code(), Code::ColumnAbsent);
+    assert!(refused.message().contains("\"payload\""), "{refused}");
 }

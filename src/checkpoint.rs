@@ -13,6 +13,7 @@
 pub mod codec;
 pub(crate) mod newest;
 pub mod store;
+mod topic;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,27 +1,24 @@
-//! The checkpoint topic: created compacted, verified, read behind the fence.
+//! The checkpoint topic, as a relay uses it: its own partition, read behind the fence.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::newest::Newest;
-use super::{Checkpoint, CheckpointId, Fence, codec};
+use super::{Checkpoint, CheckpointId, Fence, codec, topic};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
 use crate::record::partition;
 use crate::telemetry::Metrics;
-
-/// Partitions of a checkpoint topic that we create: relays of different names rarely share one.
-const PARTITIONS: i32 = 16;
 
 /// How far back from the end the first look goes. Most often the newest checkpoint is among these.
 const FIRST_WINDOW: i64 = 64;
@@ -79,14 +76,8 @@ impl Store {
     /// `KafkaUnavailable`, `KafkaAcl`, `TopicCreate`, `CheckpointTopic`.
     pub async fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
         let clients = Clients::open(config, metrics)?;
-        let topic = &config.kafka.checkpoint_topic;
-        let (partitions, cluster_id) = match describe(&clients.admin, topic).await? {
-            (Some(partitions), cluster) => (partitions, cluster),
-            (None, _) => {
-                let new = create(&clients.admin, topic, config.kafka.replication_factor).await?;
-                wait_for_topic(&clients.admin, topic, new).await?
-            }
-        };
+        let name = &config.kafka.checkpoint_topic;
+        let (partitions, cluster_id) = topic::ensure(&clients.admin, name, config.kafka.replication_factor).await?;
         Self::of_topic(config, clients, partitions, cluster_id).await
     }
 
@@ -96,7 +87,7 @@ impl Store {
     /// `KafkaUnavailable`, `KafkaAcl`, `CheckpointTopic`.
     pub async fn existing(config: &Config, metrics: Arc<Metrics>) -> Result<Option<Self>> {
         let clients = Clients::open(config, metrics)?;
-        match describe(&clients.admin, &config.kafka.checkpoint_topic).await? {
+        match topic::describe(&clients.admin, &config.kafka.checkpoint_topic).await? {
             (Some(partitions), cluster) => Self::of_topic(config, clients, partitions, cluster).await.map(Some),
             (None, _) => Ok(None),
         }
@@ -104,7 +95,7 @@ impl Store {
 
     async fn of_topic(config: &Config, clients: Clients, partitions: i32, cluster_id: String) -> Result<Self> {
         let topic = config.kafka.checkpoint_topic.clone();
-        ensure_compacted(&clients.admin, &topic).await?;
+        topic::ensure_compacted(&clients.admin, &topic).await?;
         let partition = match config.kafka.checkpoint_partition {
             Some(partition) if partition < partitions => partition,
             Some(partition) => {
@@ -306,90 +297,5 @@ impl Readers {
                 .map_err(|e| kafka::error(&e, "creating a Kafka consumer"))
         };
         Ok(Self { uncommitted: open("read_uncommitted")?, committed: open("read_committed")? })
-    }
-}
-
-/// Partition count of a topic, `None` if it does not exist, and the cluster's id.
-async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(Option<i32>, String)> {
-    let (admin, topic) = (Arc::clone(admin), topic.to_owned());
-    kafka::blocking(move || {
-        // All topics: asking for one by name may create it.
-        let metadata = admin
-            .inner()
-            .fetch_metadata(None, REQUEST_TIMEOUT)
-            .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
-        let partitions = metadata
-            .topics()
-            .iter()
-            .find(|t| t.name() == topic && !t.partitions().is_empty())
-            .and_then(|t| i32::try_from(t.partitions().len()).ok());
-        // A slow broker is not another cluster.
-        let cluster = admin.inner().fetch_cluster_id(REQUEST_TIMEOUT);
-        let unknown = || Error::new(Code::KafkaUnavailable, "asking Kafka for its cluster id");
-        Ok((partitions, cluster.ok_or_else(unknown)?))
-    })
-    .await
-}
-
-/// Whether it was not there before.
-async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor: i32) -> Result<bool> {
-    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(replication_factor))
-        .set("cleanup.policy", "compact")
-        // Small segments, so that a start reads little: the active one is never compacted.
-        .set("segment.bytes", "16777216")
-        .set("min.cleanable.dirty.ratio", "0.1");
-    let refused = |code, e: String| Error::new(code, format!("creating topic {topic}")).caused_by(e);
-    let results = admin
-        .create_topics([&new], &kafka::admin_options())
-        .await
-        .map_err(|e| refused(Code::TopicCreate, e.to_string()))?;
-    match results.into_iter().next() {
-        Some(Ok(_)) => {
-            tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
-            Ok(true)
-        }
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
-        Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
-        None => Err(refused(Code::TopicCreate, "no answer".into())),
-    }
-}
-
-async fn wait_for_topic(admin: &Arc<AdminClient<LogContext>>, topic: &str, new: bool) -> Result<(i32, String)> {
-    let deadline = tokio::time::Instant::now() + REQUEST_TIMEOUT;
-    let mut retry = tokio::time::interval(Duration::from_millis(50));
-    loop {
-        retry.tick().await;
-        if let (Some(partitions), cluster) = describe(admin, topic).await? {
-            return Ok((partitions, cluster));
-        }
-        if tokio::time::Instant::now() > deadline {
-            return Err(match new {
-                true => Error::new(Code::TopicCreate, format!("topic {topic} was created but does not appear")),
-                false => kafka::hidden(topic),
-            });
-        }
-    }
-}
-
-async fn ensure_compacted(admin: &AdminClient<LogContext>, topic: &str) -> Result<()> {
-    let asked = admin
-        .describe_configs([&ResourceSpecifier::Topic(topic)], &kafka::admin_options())
-        .await
-        .map_err(|e| kafka::error(&e, format!("describing topic {topic}")))?;
-    let policy = match asked.into_iter().next() {
-        Some(Ok(resource)) => resource.get("cleanup.policy").and_then(|entry| entry.value.clone()),
-        Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
-            tracing::warn!(topic, "not allowed to describe the checkpoint topic: its cleanup.policy is not verified");
-            return Ok(());
-        }
-        Some(Err(code)) => return Err(Error::new(kafka::code_of(code), format!("describing topic {topic}: {code}"))),
-        None => None,
-    };
-    match policy.as_deref() {
-        Some("compact") | None => Ok(()),
-        Some(other) => Err(Error::new(
-            Code::CheckpointTopic,
-            format!("topic {topic} has cleanup.policy={other} (needed: compact)"),
-        )),
     }
 }

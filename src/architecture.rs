@@ -20,6 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             // What a checkpoint stores of the source: the terminator's fingerprint, and what history wants to know.
             "binlog::event",
             "binlog::history",
+            // The source transaction that it ends within.
+            "binlog::begun",
             // Distributed transactions that were undecided there.
             "binlog::xa",
             // The checkpoint's partition is chosen as any other key's is.
@@ -32,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // A batch carries the step of the checkpoint that covers exactly its rows (I2).
-    ("batch", &["position", "binlog::event", "outbox", "record", "checkpoint"]),
+    ("batch", &["position", "binlog::begun", "binlog::event", "outbox", "record", "checkpoint"]),
     (
         "delivery",
         &[

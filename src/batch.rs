@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::binlog::begun::Begun;
 use crate::binlog::event::Fingerprint;
-use crate::checkpoint::{Checkpoint, CheckpointDelta};
+use crate::checkpoint::{Checkpoint, CheckpointDelta, Place};
 use crate::outbox::{Part, SourceTransaction};
 use crate::position::{FilePosition, GtidState, MixedGtids};
 use crate::record::Records;
@@ -23,19 +24,22 @@ pub struct Batch {
     pub records: Records,
     /// The step over them.
     pub delta: CheckpointDelta,
-    /// Ends within a large source transaction: the rest belongs into the same Kafka transaction.
+    /// Ends within a large source transaction: the rest belongs into the same Kafka transaction, unless the step says that
+    /// a checkpoint may be taken there.
     pub open: bool,
 }
 
 /// Collects source transactions into the open batch.
 #[derive(Debug)]
 pub struct Batcher {
-    /// Groups processed before the open batch.
-    from: u64,
+    /// Where the open batch begins.
+    from: Place,
     records: Records,
     delta: Option<CheckpointDelta>,
     /// The last thing added was a part of a large group.
     open: bool,
+    /// The group that is published in part up to the open batch.
+    begun: Option<Box<Begun>>,
     /// Whether a sign of life is wanted where nothing happens.
     beats: bool,
     /// The step that stays behind the last closed batch.
@@ -43,9 +47,15 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// `groups`: event groups processed so far (I2).
-    pub fn new(groups: u64) -> Self {
-        Self { from: groups, records: Records::default(), delta: None, open: false, beats: false, rest: None }
+    /// `from`: how far the source is processed (I2).
+    pub fn new(from: Place) -> Self {
+        Self { from, records: Records::default(), delta: None, open: false, begun: None, beats: false, rest: None }
+    }
+
+    /// Begins within a group that is published in part.
+    #[must_use]
+    pub fn within(self, begun: Option<Box<Begun>>) -> Self {
+        Self { begun, ..self }
     }
 
     /// From now on [`Batcher::beat`] gives a step; the first one stays at `checkpoint`. Not behind one that has seen no
@@ -61,6 +71,7 @@ impl Batcher {
             xa: Vec::new(),
             committed_at_us: checkpoint.committed_at_us,
             records: 0,
+            begun: checkpoint.begun.clone(),
         });
     }
 
@@ -83,7 +94,8 @@ impl Batcher {
     pub fn add(&mut self, transaction: &SourceTransaction) -> Result<(), MixedGtids> {
         let SourceTransaction { end, fingerprint, committed_at_us, .. } = transaction;
         let delta = self.step(end, fingerprint, *committed_at_us);
-        delta.to += 1;
+        delta.to = Place::between(delta.to.groups + 1);
+        delta.begun = None;
         match (&mut delta.gtids, &transaction.gtid) {
             (Some(gtids), Some(gtid)) => gtids.insert(gtid)?,
             (None, Some(gtid)) => delta.gtids = Some(GtidState::of(gtid)),
@@ -107,15 +119,17 @@ impl Batcher {
         (delta.end, delta.terminator) = (end, head.clone());
     }
 
-    /// Adds a part of a large group, whose records were appended before. It is no step by itself.
+    /// Adds a part of a large group, whose records were appended before. It moves no position.
     pub fn add_part(&mut self, part: &Part) {
-        self.step(&part.large.ends(), &part.large.fingerprint, part.committed_at_us);
+        let delta = self.step(&part.large.ends(), &part.large.fingerprint, part.committed_at_us);
+        delta.to.records = part.before + part.records;
+        delta.begun = part.large.begun(delta.to.records);
         self.open = true;
     }
 
     /// The step over the open batch; one that ends there if it is the first.
     fn step(&mut self, end: &FilePosition, terminator: &Fingerprint, committed_at_us: i64) -> &mut CheckpointDelta {
-        let (from, records) = (self.from, self.records.len() as u64);
+        let (from, records, begun) = (self.from, self.records.len() as u64, &self.begun);
         let delta = self.delta.get_or_insert_with(|| CheckpointDelta {
             from,
             to: from,
@@ -125,6 +139,7 @@ impl Batcher {
             xa: Vec::new(),
             committed_at_us,
             records,
+            begun: begun.clone(),
         });
         delta.records = records;
         delta
@@ -143,7 +158,7 @@ impl Batcher {
     /// Closes the open batch; `None` if no group was added.
     pub fn close(&mut self) -> Option<Batch> {
         let delta = self.delta.take()?;
-        self.from = delta.to;
+        (self.from, self.begun) = (delta.to, delta.begun.clone());
         // Within a group there is no place to rest at.
         let rests = self.beats && !self.open;
         self.rest =

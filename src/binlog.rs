@@ -17,6 +17,7 @@ mod java_float;
 mod mariadb_types;
 mod temporal;
 
+pub mod begun;
 pub mod columns;
 pub mod connect;
 pub mod event;

@@ -20,6 +20,7 @@ pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::binlog::begun::Begun;
 use crate::binlog::event::Fingerprint;
 use crate::binlog::history::Processed;
 use crate::binlog::xa::{PreparedXa, XaStep};
@@ -111,6 +112,8 @@ pub struct Checkpoint {
     pub terminator: Option<Fingerprint>,
     /// Distributed transactions prepared and undecided at this position, in the log's order.
     pub xa_pending: Vec<PreparedXa>,
+    /// The source transaction behind this position, if some of its records are published already.
+    pub begun: Option<Box<Begun>>,
     /// Commit time of the last processed group on its origin, microseconds since the epoch.
     pub committed_at_us: i64,
     /// Totals.
@@ -128,13 +131,35 @@ pub struct CheckpointId {
     pub crc32: u32,
 }
 
-/// The step over exactly the groups of a batch.
+/// How far the source is processed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Event groups passed.
+    pub groups: u64,
+    /// Records of the group behind them that come before this place.
+    pub records: u64,
+}
+
+impl Place {
+    /// Between two groups, behind so many.
+    pub fn between(groups: u64) -> Self {
+        Self { groups, records: 0 }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "group {} and {} records", self.groups, self.records)
+    }
+}
+
+/// The step over exactly the groups of a batch, or over a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointDelta {
-    /// Groups processed before it.
-    pub from: u64,
-    /// Groups processed after it.
-    pub to: u64,
+    /// Where it begins.
+    pub from: Place,
+    /// Where it ends.
+    pub to: Place,
     /// GTIDs of its groups.
     pub gtids: Option<GtidState>,
     /// End of its last group, or of the head of the file that begins behind it.
@@ -147,12 +172,19 @@ pub struct CheckpointDelta {
     pub committed_at_us: i64,
     /// Records made from its groups.
     pub records: u64,
+    /// The group that it ends in, if a checkpoint may be taken there.
+    pub begun: Option<Box<Begun>>,
 }
 
 impl CheckpointDelta {
-    /// Whether it moves over no group: a part of a large one is no step.
-    fn is_empty(&self) -> bool {
-        self.from == self.to
+    /// Whether it moves over no group: a part of a large one moves no position.
+    fn is_within(&self) -> bool {
+        self.from.groups == self.to.groups
+    }
+
+    /// Whether it moves the position: behind groups, or behind the head of a file.
+    fn moves(&self) -> bool {
+        !self.is_within() || self.terminator.is_file_head()
     }
 
     /// Joins the delta that follows directly.
@@ -161,7 +193,11 @@ impl CheckpointDelta {
     /// `Internal` if `next` does not begin where this one ends (I2).
     pub fn join(&mut self, next: Self) -> Result<()> {
         ensure_follows(self.to, next.from)?;
-        if next.is_empty() && !self.is_empty() {
+        if self.moves() && next.is_within() {
+            if self.is_within() {
+                self.committed_at_us = next.committed_at_us;
+            }
+            (self.to, self.begun) = (next.to, next.begun);
             self.records += next.records;
             if next.terminator.is_file_head() {
                 (self.end, self.terminator) = (next.end, next.terminator);
@@ -185,23 +221,42 @@ impl Checkpoint {
     /// The checkpoint behind `delta`, written by `owner`. `id` is this one's identity.
     ///
     /// # Errors
-    /// `Internal` if the delta does not begin here (I1, I2).
+    /// `Internal` if the delta does not begin here, or ends where no checkpoint may be taken (I1, I2).
     pub fn advance(&self, id: &CheckpointId, delta: &CheckpointDelta) -> Result<Self> {
-        ensure_follows(self.counters.groups, delta.from)?;
+        ensure_follows(self.place(), delta.from)?;
+        if delta.begun.as_ref().map_or(0, |begun| begun.published) != delta.to.records {
+            let what = format!("I2: a checkpoint behind {}, inside a source transaction", delta.to);
+            return Err(Error::new(Code::Internal, what));
+        }
         let mut next = self.clone();
         next.sequence = id.sequence + 1;
         next.previous = id.crc32;
-        if let (Some(executed), Some(gtids)) = (&mut next.executed, &delta.gtids) {
+        next.begun = delta.begun.clone();
+        next.counters = Counters { groups: delta.to.groups, records: self.counters.records + delta.records };
+        if delta.moves() {
+            next.pass(delta)?;
+        }
+        Ok(next)
+    }
+
+    /// How far the source is processed.
+    pub fn place(&self) -> Place {
+        let records = self.begun.as_ref().map_or(0, |begun| begun.published);
+        Place { groups: self.counters.groups, records }
+    }
+
+    /// Moves behind the groups of `delta`, or behind the head of a file.
+    fn pass(&mut self, delta: &CheckpointDelta) -> Result<()> {
+        if let (Some(executed), Some(gtids)) = (&mut self.executed, &delta.gtids) {
             executed.advance_to(gtids).map_err(mixed)?;
         }
-        next.position = delta.end.clone();
-        next.terminator = Some(delta.terminator.clone());
-        delta.xa.iter().for_each(|step| next.take_xa(step));
-        if !delta.is_empty() {
-            next.committed_at_us = delta.committed_at_us;
+        self.position = delta.end.clone();
+        self.terminator = Some(delta.terminator.clone());
+        delta.xa.iter().for_each(|step| self.take_xa(step));
+        if !delta.is_within() {
+            self.committed_at_us = delta.committed_at_us;
         }
-        next.counters = Counters { groups: delta.to, records: self.counters.records + delta.records };
-        Ok(next)
+        Ok(())
     }
 
     fn take_xa(&mut self, step: &XaStep) {
@@ -249,6 +304,7 @@ impl Checkpoint {
             executed: self.executed.clone(),
             terminator: self.terminator.clone(),
             prepared: self.xa_pending.clone(),
+            begun: self.begun.clone(),
         }
     }
 }
@@ -257,9 +313,9 @@ fn mixed(error: MixedGtids) -> Error {
     Error::new(Code::Internal, "the step of a checkpoint").caused_by(error)
 }
 
-fn ensure_follows(ended: u64, begins: u64) -> Result<()> {
+fn ensure_follows(ended: Place, begins: Place) -> Result<()> {
     if ended == begins {
         return Ok(());
     }
-    Err(Error::new(Code::Internal, format!("I2: a step begins at group {begins}, the last one ended at {ended}")))
+    Err(Error::new(Code::Internal, format!("I2: a step begins behind {begins}, the last one ended behind {ended}")))
 }

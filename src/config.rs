@@ -30,6 +30,7 @@ mod tests;
 
 pub use checks::derive_server_id;
 pub use diagnose::{Mistake, Mistakes};
+pub use fingerprint::selection;
 pub use layers::Sources;
 pub use reference::reference;
 
@@ -237,6 +238,17 @@ pub struct BatchConfig {
     pub linger: Duration,
     /// Bytes of row events of one source transaction that one Kafka transaction may carry.
     pub max_stream_bytes: u64,
+    /// What becomes of a larger one.
+    pub oversize: Oversize,
+}
+
+/// What becomes of a source transaction that is more than one Kafka transaction may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oversize {
+    /// The relay stops.
+    Stream,
+    /// It travels in several, so its records do not become visible together.
+    Split,
 }
 
 /// `[outbox.NAME]`: one outbox table and how its rows become records.

@@ -65,6 +65,15 @@ pub struct FilePosition {
     pub offset: u64,
 }
 
+impl FilePosition {
+    /// Whether both are the same place as far as can be told: in a file beyond 4 GiB a dump by GTID leaves the high bits of
+    /// an offset open.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let low = |offset: u64| offset & u64::from(u32::MAX);
+        self.file == other.file && low(self.offset) == low(other.offset)
+    }
+}
+
 impl fmt::Display for FilePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.offset)

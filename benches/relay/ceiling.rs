@@ -7,10 +7,11 @@ use outboxd::batch::{Batch, Batcher};
 use outboxd::binlog::connect;
 use outboxd::binlog::history::DumpFrom;
 use outboxd::binlog::interpret::{Contiguity, Interpreter, TableFilter};
+use outboxd::checkpoint::Place;
 use outboxd::config::{self, Config, OutboxConfig, Sources};
 use outboxd::delivery::incarnation::Incarnation;
 use outboxd::outbox::transaction::{Ignored, Observer};
-use outboxd::outbox::{Limits, Step, Tables, Transactions};
+use outboxd::outbox::{Before, Limits, Step, Tables, Transactions};
 use outboxd::position::FilePosition;
 use outboxd::record::{MapError, Mapper, Topic, TopicId};
 use outboxd::telemetry::Metrics;
@@ -185,15 +186,15 @@ impl Pipeline {
         let filter = TableFilter::new(outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
         let mut mapper = Mapper::new(Arc::clone(&outboxes))?;
         let partitions = u32::try_from(PARTITIONS)?.try_into()?;
-        let limits = Limits { held: usize::MAX, prepared: usize::MAX, large: u64::MAX };
+        let limits = Limits { held: usize::MAX, prepared: usize::MAX, large: u64::MAX, split: false };
         mapper.add_topic(topic, Topic { id: TopicId(0), partitions, max_record_bytes: MAX_RECORD });
         Ok(Self {
             events,
             interpreter: Interpreter::new(filter, Contiguity::Gaps, FilePosition { file: "".into(), offset: 4 }),
-            transactions: Transactions::new(Arc::clone(&outboxes), limits, Vec::new(), None),
+            transactions: Transactions::new(Arc::clone(&outboxes), limits, Before::default()),
             tables: Tables::new(outboxes, outboxd::binlog::columns::Present::default()),
             mapper,
-            batcher: Batcher::new(0),
+            batcher: Batcher::new(Place::default()),
         })
     }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::begun::Begun;
 use super::event::Fingerprint;
 use super::server::Server;
 use super::xa::PreparedXa;
@@ -36,9 +37,16 @@ pub struct Processed {
     pub terminator: Option<Fingerprint>,
     /// Distributed transactions prepared and undecided there, in the log's order.
     pub prepared: Vec<PreparedXa>,
+    /// The group behind that position, if some of its records are published.
+    pub begun: Option<Box<Begun>>,
 }
 
 impl Processed {
+    /// GTID of the group that is published in part.
+    fn begun_gtid(&self) -> Option<&Gtid> {
+        self.begun.as_ref()?.terminator.gtid.as_ref()
+    }
+
     /// The prepared groups that are read again, for their rows.
     fn held(&self) -> impl Iterator<Item = &PreparedXa> {
         self.prepared.iter().filter(|prepared| prepared.rows)
@@ -173,6 +181,11 @@ fn purged_by(server: &Server) -> GtidState {
 
 fn resume_gtid(processed: &Processed, executed: &GtidSet, server: &Server) -> Result<Resume> {
     ensure_not_ahead(executed, server)?;
+    if let Some(Gtid::Mysql(gtid)) = processed.begun_gtid() {
+        let mut published = executed.clone();
+        published.insert(gtid);
+        ensure_not_ahead(&published, server)?;
+    }
     ensure_not_purged(executed, server)?;
     let mut requested = executed.clone();
     for prepared in processed.held() {
@@ -224,6 +237,9 @@ fn resume_file(processed: &Processed, server: &Server) -> Result<Resume> {
         ));
     }
     ensure_in_logs(&processed.position, server)?;
+    if let Some(begun) = &processed.begun {
+        ensure_in_logs(&begun.ends_at(), server)?;
+    }
     let Some(expected) = &processed.terminator else {
         return Ok(Resume { from: DumpFrom::File(processed.position.clone()), rewind: None });
     };

@@ -6,14 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Checkpoint, CheckpointId, Counters, Owner, SourceIdentity};
+use crate::binlog::begun::Begun;
 use crate::binlog::event::Fingerprint;
 use crate::binlog::xa::PreparedXa;
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, Flavour, GtidState};
 
 /// The newest format that this binary reads and writes. Format 2 added `xa_pending`, format 3 the head of a file as
-/// `terminator`.
-pub const FORMAT: u32 = 3;
+/// `terminator`, format 4 `begun`.
+pub const FORMAT: u32 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -37,6 +38,8 @@ struct Stored {
     terminator: Option<Fingerprint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     xa_pending: Vec<PreparedXa>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Box<Begun>>,
     committed_at_us: i64,
     counters: Counters,
     config: String,
@@ -52,6 +55,7 @@ struct Versioned {
 fn format_of(checkpoint: &Checkpoint) -> u32 {
     let at_head = checkpoint.terminator.as_ref().is_some_and(Fingerprint::is_file_head);
     match at_head {
+        _ if checkpoint.begun.is_some() => 4,
         true => 3,
         false if !checkpoint.xa_pending.is_empty() => 2,
         false => 1,
@@ -78,6 +82,7 @@ pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, CheckpointId)> {
         executed: checkpoint.executed.as_ref().map(ToString::to_string),
         terminator: checkpoint.terminator.clone(),
         xa_pending: checkpoint.xa_pending.clone(),
+        begun: checkpoint.begun.clone(),
         committed_at_us: checkpoint.committed_at_us,
         counters: checkpoint.counters.clone(),
         config: checkpoint.config.clone(),
@@ -124,6 +129,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Checkpoint, CheckpointId)> {
         executed,
         terminator: stored.terminator,
         xa_pending: stored.xa_pending,
+        begun: stored.begun,
         committed_at_us: stored.committed_at_us,
         counters: stored.counters,
         config: stored.config,

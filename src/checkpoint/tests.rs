@@ -56,6 +56,7 @@ pub(crate) fn checkpoint() -> Checkpoint {
         ),
         terminator: Some(fingerprint(4_999_999_969, "37c4df8a-e6bc-11f1-b392-02fc00000001:9")),
         xa_pending: Vec::new(),
+        begun: None,
         committed_at_us: 1_700_000_001_123_456,
         counters: Counters { groups: 12, records: 34 },
         config: "0123456789abcdef".into(),
@@ -64,14 +65,15 @@ pub(crate) fn checkpoint() -> Checkpoint {
 
 fn delta(from: u64, to: u64, gtids: &str) -> CheckpointDelta {
     CheckpointDelta {
-        from,
-        to,
+        from: Place::between(from),
+        to: Place::between(to),
         gtids: Some(gtids.parse().unwrap()),
         end: FilePosition { file: "mysql-bin.000032".into(), offset: 200 },
         terminator: fingerprint(169, "37c4df8a-e6bc-11f1-b392-02fc00000001:10"),
         xa: Vec::new(),
         committed_at_us: 1_700_000_002_000_000,
         records: 5,
+        begun: None,
     }
 }
 
@@ -133,12 +135,84 @@ fn the_head_of_a_file_moves_the_checkpoint_alone_and_behind_groups() {
     assert_eq!((moved.counters.clone(), moved.committed_at_us), (before.counters.clone(), before.committed_at_us));
     let mut joined = delta(12, 14, "");
     joined.join(at_head(14)).unwrap();
-    assert_eq!((joined.to, joined.records, &joined.end, &joined.terminator), (14, 5, &end, &head));
+    assert_eq!((joined.to, joined.records, &joined.end, &joined.terminator), (Place::between(14), 5, &end, &head));
     let moved = before.advance(&id, &joined).unwrap();
     assert_eq!((moved.position, moved.counters.groups), (end.clone(), 14));
     let mut first = at_head(12);
     first.join(delta(12, 14, "")).unwrap();
     assert_eq!(first.terminator, delta(12, 14, "").terminator);
+}
+
+/// Within a source transaction that is split: what a reader of format 2 would publish twice.
+fn split() -> Checkpoint {
+    let begun = Begun {
+        start: 5_000_000_000,
+        terminator: fingerprint(5_000_009_000, "37c4df8a-e6bc-11f1-b392-02fc00000001:10"),
+        published: 300,
+        records: 7_000,
+        selection: "fedcba9876543210".into(),
+    };
+    Checkpoint { begun: Some(Box::new(begun)), ..pending() }
+}
+
+#[test]
+fn format_4_stays_readable() {
+    let golden = include_bytes!("golden/format-4.json");
+    let (read, _) = codec::decode(golden).unwrap();
+    assert_eq!(read, split());
+    let (written, _) = codec::encode(&read).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8_lossy(golden).trim_end());
+}
+
+/// A step from `from` records to `to` of the group behind group 12.
+fn within(from: u64, to: u64) -> CheckpointDelta {
+    let mut step = delta(12, 12, "");
+    (step.from.records, step.to.records, step.records) = (from, to, to - from);
+    step.begun = Some(Box::new(Begun { published: to, ..*split().begun.unwrap() }));
+    step
+}
+
+#[test]
+fn i1_i2_a_step_within_a_group_moves_no_position() {
+    let (before, id) = (checkpoint(), CheckpointId { sequence: 41, crc32: 7 });
+    let inside = before.advance(&id, &within(0, 300)).unwrap();
+    assert_eq!(
+        (&inside.position, &inside.executed, &inside.terminator),
+        (&before.position, &before.executed, &before.terminator)
+    );
+    assert_eq!((inside.place(), inside.counters.records), (Place { groups: 12, records: 300 }, 334));
+    assert_eq!(inside.processed().begun, inside.begun);
+    // From where the last one ended, in records too.
+    for wrong in [within(0, 400), within(200, 400), delta(12, 13, "")] {
+        assert_eq!(inside.advance(&id, &wrong).unwrap_err().code(), Code::Internal);
+    }
+    let mut step = within(300, 400);
+    let mut last = delta(12, 14, "37c4df8a-e6bc-11f1-b392-02fc00000001:10");
+    last.from.records = 400;
+    step.join(last).unwrap();
+    let after = inside.advance(&id, &step).unwrap();
+    assert_eq!((after.place(), after.begun.as_ref(), after.counters.records), (Place::between(14), None, 439));
+    assert_eq!(after.position.to_string(), "mysql-bin.000032:200");
+    // No checkpoint inside a group that is not split.
+    let whole = CheckpointDelta { begun: None, ..within(0, 300) };
+    assert_eq!(before.advance(&id, &whole).unwrap_err().code(), Code::Internal);
+    // The head of a file, then a part of the group behind it.
+    let head = file_head("mysql-bin.000032", 9);
+    let end = FilePosition { file: "mysql-bin.000032".into(), offset: 126 };
+    let mut step = CheckpointDelta { end: end.clone(), terminator: head.clone(), records: 0, ..delta(12, 12, "") };
+    step.join(within(0, 300)).unwrap();
+    let inside = before.advance(&id, &step).unwrap();
+    assert_eq!((inside.position.clone(), inside.terminator.clone()), (end.clone(), Some(head)));
+    assert_eq!((inside.place(), inside.committed_at_us), (Place { groups: 12, records: 300 }, before.committed_at_us));
+    assert_eq!(inside.advance(&id, &within(300, 400)).unwrap().position, end);
+    // Whole groups, then a part of the next one.
+    let mut step = delta(11, 12, "37c4df8a-e6bc-11f1-b392-02fc00000001:8");
+    step.join(within(0, 300)).unwrap();
+    assert_eq!(
+        (step.to, step.begun.as_ref().map(|begun| begun.published)),
+        (Place { groups: 12, records: 300 }, Some(300))
+    );
+    assert_eq!((step.end.to_string().as_str(), step.records), ("mysql-bin.000032:200", 305));
 }
 
 #[test]
@@ -167,9 +241,9 @@ fn optional_parts_may_be_absent() {
 
 #[test]
 fn a_newer_format_is_refused_and_damage_is_named() {
-    let newer = codec::decode(br#"{"format": 4, "whatever": true}"#).unwrap_err();
+    let newer = codec::decode(br#"{"format": 5, "whatever": true}"#).unwrap_err();
     assert_eq!(newer.code(), Code::CheckpointUnreadable);
-    assert!(newer.message().contains("format 4"), "{newer}");
+    assert!(newer.message().contains("format 5"), "{newer}");
     for damaged in [b"".as_slice(), b"{}", b"{\"format\":1}", b"\xff\xfe", b"{\"format\":1,"] {
         assert_eq!(codec::decode(damaged).unwrap_err().code(), Code::CheckpointUnreadable);
     }
@@ -198,7 +272,7 @@ fn i1_i2_a_checkpoint_moves_only_on_from_where_it_ended() {
 fn i2_steps_join_only_end_to_end() {
     let mut step = delta(12, 15, "37c4df8a-e6bc-11f1-b392-02fc00000001:8");
     step.join(delta(15, 16, "37c4df8a-e6bc-11f1-b392-02fc00000001:10")).unwrap();
-    assert_eq!((step.from, step.to, step.records), (12, 16, 10));
+    assert_eq!((step.from, step.to, step.records), (Place::between(12), Place::between(16), 10));
     assert_eq!(step.gtids.as_ref().unwrap().to_string(), "37c4df8a-e6bc-11f1-b392-02fc00000001:8:10");
     assert_eq!(step.join(delta(17, 18, "")).unwrap_err().code(), Code::Internal);
 }

@@ -7,7 +7,7 @@ use super::settings::{Settings, quoted};
 use super::template::ensure_topic_name;
 use super::{
     BatchConfig, ColumnNames, Config, DeliveryMode, HaConfig, Host, HttpConfig, KafkaConfig, LogConfig, LogFormat,
-    SourceConfig, StartPosition, TlsConfig, TlsMode, outboxes, secret,
+    Oversize, SourceConfig, StartPosition, TlsConfig, TlsMode, outboxes, secret,
 };
 use crate::position::PositionMode;
 use std::net::{IpAddr, SocketAddr};
@@ -299,6 +299,10 @@ fn batch(settings: &Settings<'_>) -> Option<BatchConfig> {
         max_records: settings.integer("batch.max_records")?,
         linger: settings.duration("batch.linger")?,
         max_stream_bytes: settings.size("batch.max_stream_bytes")? as u64,
+        oversize: match settings.text("batch.oversize")?.as_str() {
+            "split" => Oversize::Split,
+            _ => Oversize::Stream,
+        },
     })
 }
 

@@ -1,6 +1,6 @@
-//! A stable hash of how rows become records.
+//! Stable hashes of how rows become records.
 
-use super::{Config, OutboxConfig, TopicPart};
+use super::{Config, OnUpdate, OutboxConfig, TopicPart};
 
 /// FNV-1a, 64 bits (draft-eastlake-fnv): stable over versions and platforms, which `std`'s hashers do not promise.
 pub(super) struct Fnv(u64);
@@ -46,6 +46,20 @@ impl Config {
     }
 }
 
+/// A hash of every setting that decides which rows become records at all: tables, and whether their updates are emitted. As
+/// long as it is the same, the ordinals of a source transaction's records are.
+pub fn selection(outboxes: &[OutboxConfig]) -> String {
+    let mut tables: Vec<_> = outboxes.iter().map(|o| (&o.database, &o.table, o.on_update == OnUpdate::Emit)).collect();
+    tables.sort();
+    let mut hash = Fnv::new();
+    for (database, table, emits) in tables {
+        hash.field(database);
+        hash.field(table);
+        hash.field(if emits { "emit" } else { "" });
+    }
+    format!("{:016x}", hash.0)
+}
+
 fn write_outbox(hash: &mut Fnv, outbox: &OutboxConfig) {
     let columns = [&outbox.database, &outbox.table, &outbox.id, &outbox.aggregate_type, &outbox.aggregate_id];
     columns.into_iter().for_each(|text| hash.field(text));
@@ -71,6 +85,19 @@ fn write_outbox(hash: &mut Fnv, outbox: &OutboxConfig) {
 #[cfg(test)]
 mod tests {
     use super::Fnv;
+
+    #[test]
+    fn the_selection_is_that_of_tables_and_emitted_updates() {
+        use crate::config::{selection, testing};
+        let of = |pairs: &[&str]| selection(&testing::config(pairs).outboxes);
+        let two = of(&["outbox.a.table=s.a", "outbox.b.table=s.b"]);
+        assert_eq!(
+            two,
+            of(&["outbox.b.table=s.b", "outbox.c.table=s.a", "outbox.c.topic=x", "outbox.c.on_update=warn"])
+        );
+        assert_ne!(two, of(&["outbox.a.table=s.a"]));
+        assert_ne!(two, of(&["outbox.a.table=s.a", "outbox.b.table=s.b", "outbox.b.on_update=emit"]));
+    }
 
     #[test]
     fn published_vectors() {

@@ -33,8 +33,8 @@ pub(super) enum Kind {
     Size(u64, u64),
     /// A list of texts; comma-separated outside the file.
     List,
-    /// One of the first words; the second ones are known, but not available in this version.
-    Choice(&'static [&'static str], &'static [&'static str]),
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// Any scalar: handed to librdkafka as text.
     Property,
 }
@@ -114,7 +114,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "source.positions",
-        Choice(&["auto", "gtid", "file"], &[]),
+        Choice(&["auto", "gtid", "file"]),
         Default("auto"),
         "How positions are kept: by GTID or by binlog file; `auto`: by GTID if the server has them (MySQL with `gtid_mode = ON`, every MariaDB).",
     ),
@@ -132,13 +132,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "source.column_names",
-        Choice(&["metadata", "information_schema"], &[]),
+        Choice(&["metadata", "information_schema"]),
         Default("metadata"),
         "Where column names come from: the binary log's own metadata (`binlog_row_metadata=FULL`), or the server's present tables, with the risks that `docs/values.md` names.",
     ),
     key(
         "source.tls.mode",
-        Choice(&["disabled", "required", "verify-ca", "verify-identity"], &[]),
+        Choice(&["disabled", "required", "verify-ca", "verify-identity"]),
         Optional("verify-identity; disabled if source.host is a loopback address"),
         "How far the server is verified.",
     ),
@@ -152,7 +152,7 @@ pub(super) const KEYS: &[Key] = &[
     key("kafka.brokers", List, Required, "Bootstrap servers, `host:port`."),
     key(
         "kafka.delivery",
-        Choice(&["exactly-once", "at-least-once"], &[]),
+        Choice(&["exactly-once", "at-least-once"]),
         Default("exactly-once"),
         "Records and checkpoint in one Kafka transaction, or checkpoint after the acknowledgement.",
     ),
@@ -198,9 +198,9 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "batch.oversize",
-        Choice(&["stream"], &["split"]),
+        Choice(&["stream", "split"]),
         Default("stream"),
-        "What happens to a source transaction above `max_stream_bytes`; `stream`: outboxd stops.",
+        "What happens to a source transaction above `max_stream_bytes`. `stream`: outboxd stops; `split`: it travels in several Kafka transactions, exactly once, but not visible together.",
     ),
     key(
         "ha.standby",
@@ -230,7 +230,7 @@ pub(super) const KEYS: &[Key] = &[
     key("outbox.*.source_header", Flag, Default("true"), "Add the header `outboxd-source` = POSITION#ORDINAL/COUNT."),
     key(
         "outbox.*.on_update",
-        Choice(&["stop", "warn", "emit"], &[]),
+        Choice(&["stop", "warn", "emit"]),
         Default("stop"),
         "What an update of an outbox row does; `emit` publishes the row as it is after the update.",
     ),
@@ -243,7 +243,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "log.format",
-        Choice(&["auto", "text", "json"], &[]),
+        Choice(&["auto", "text", "json"]),
         Default("auto"),
         "`auto`: text on a terminal, JSON otherwise.",
     ),

@@ -37,7 +37,7 @@ fn value(kind: Kind) -> String {
         Kind::Duration(min, max) => format!("duration, {} to {}", show_duration(min), show_duration(max)),
         Kind::Size(min, max) => format!("size, {} to {}", show_size(min), show_size(max)),
         Kind::List => "list of texts".into(),
-        Kind::Choice(now, _) => now.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Property => "text, number, `true`, `false`".into(),
     }
 }

@@ -232,8 +232,8 @@ fn read(key: &str, kind: Kind, value: &ValueKind, in_file: bool) -> Result<Typed
         }
         (Kind::Text | Kind::Secret, _) => wrong("text in quotes"),
         (Kind::Property, _) => wrong("text, a number, true or false"),
-        (Kind::Choice(now, later), ValueKind::String(text)) => choose(key, text, now, later),
-        (Kind::Choice(now, _), _) => wrong(&format!("one of {}", now.join(", "))),
+        (Kind::Choice(words), ValueKind::String(text)) => choose(key, text, words),
+        (Kind::Choice(words), _) => wrong(&format!("one of {}", words.join(", "))),
         (Kind::Integer(min, max), ValueKind::I64(number)) => in_range(key, *number, min, max),
         (Kind::Integer(min, max), ValueKind::String(text)) if !in_file => match text.trim().parse() {
             Ok(number) => in_range(key, number, min, max),
@@ -271,16 +271,13 @@ fn read(key: &str, kind: Kind, value: &ValueKind, in_file: bool) -> Result<Typed
     }
 }
 
-fn choose(key: &str, text: &str, now: &[&'static str], later: &[&str]) -> Result<Typed, String> {
-    if now.contains(&text) {
+fn choose(key: &str, text: &str, words: &[&'static str]) -> Result<Typed, String> {
+    if words.contains(&text) {
         return Ok(Typed::Text(text.to_owned()));
     }
-    if later.contains(&text) {
-        return Err(format!("{key} = {} is not available in this version; use {}", quoted(text), now.join(" or ")));
-    }
-    let hint = keys::closest(text, now.iter().copied()).map(|word| format!("; did you mean {word:?}?"));
+    let hint = keys::closest(text, words.iter().copied()).map(|word| format!("; did you mean {word:?}?"));
     let hint = hint.unwrap_or_default();
-    Err(format!("{key} = {} must be one of {}{hint}", quoted(text), now.join(", ")))
+    Err(format!("{key} = {} must be one of {}{hint}", quoted(text), words.join(", ")))
 }
 
 fn in_range(key: &str, number: i64, min: i64, max: i64) -> Result<Typed, String> {

@@ -12,7 +12,8 @@
 //! at most one commit is in doubt, and what is on its way behind it dies with the incarnation.
 //!
 //! A large source transaction comes in parts: its Kafka transaction is filled and sent again and again, and goes on to be
-//! acknowledged only with the last one.
+//! acknowledged only with the last one. One that is split goes on as soon as it is large or old enough, with a checkpoint
+//! that says how far its source transaction is published; the next one begins there.
 //!
 //! The first batch of a transaction is followed by its checkpoint at once, so that the checkpoint's partition joins the
 //! Kafka transaction together with the others; batches that come later get a second one. The last one counts.
@@ -181,6 +182,13 @@ impl Flight {
         Some(open.began + self.time?)
     }
 
+    /// When the transaction being filled is to be committed although its source transaction goes on, if that is split.
+    fn piece_ends_at(&self) -> Option<Instant> {
+        let piece = self.filling.as_ref().filter(|filling| filling.is_piece())?;
+        let full = piece.has_bytes(self.limits.max_stream_bytes).then_some(piece.began);
+        full.or_else(|| Some(piece.began + self.time? / 2))
+    }
+
     /// Whether no Kafka transaction has been open for too long because of a large source transaction.
     ///
     /// # Errors
@@ -199,7 +207,7 @@ impl Flight {
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.filling {
             Some(_) if self.sending.is_some() => None,
-            Some(_) => self.lingered_at().into_iter().chain(self.complete_by()).min(),
+            Some(_) => [self.lingered_at(), self.piece_ends_at(), self.complete_by()].into_iter().flatten().min(),
             None => self.rested_at().filter(|rested| *rested > now),
         }
     }
@@ -256,9 +264,11 @@ impl Flight {
                 self.note();
             }
             let lingered = self.lingered_at().is_some_and(|at| at <= now);
-            if (lingered || self.closed || !self.has_room(now))
-                && let Some(open) = self.filling.take()
+            let piece_ends = self.piece_ends_at().is_some_and(|at| at <= now);
+            if (lingered || piece_ends || self.closed || !self.has_room(now))
+                && let Some(mut open) = self.filling.take()
             {
+                open.open &= !piece_ends;
                 due.send = Some(self.send(open, now, producers)?);
             }
         }
@@ -347,3 +357,6 @@ impl Flight {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,16 @@ impl Transaction {
         !self.open || self.unsent.0 > 0
     }
 
+    /// Whether it ends within a source transaction that is split, and carries records: it may be committed there.
+    pub(super) fn is_piece(&self) -> bool {
+        self.open && self.records > 0 && self.delta.begun.is_some()
+    }
+
+    /// Whether it carries so many bytes.
+    pub(super) fn has_bytes(&self, bytes: u64) -> bool {
+        self.bytes as u64 >= bytes
+    }
+
     /// What it took so far is acknowledged, and more is to come: nothing of it is held any more.
     pub(super) fn part_acknowledged(&mut self) {
         self.unsent = (0, 0);
@@ -118,7 +128,11 @@ impl Transaction {
             let latency = now_ms().saturating_sub(self.delta.committed_at_us / 1_000);
             metrics.end_to_end_latency.observe(Duration::from_millis(u64::try_from(latency).unwrap_or(0)));
         }
-        status.delivered(self.delta.records, self.delta.records, self.delta.to - self.delta.from);
+        if self.delta.begun.is_some() {
+            metrics.kafka_split.inc();
+        }
+        let groups = self.delta.to.groups - self.delta.from.groups;
+        status.delivered(self.delta.records, self.delta.records, groups);
     }
 }
 

@@ -145,7 +145,10 @@ catalogue! {
         fix "If it happens at the same position again, check the server's disk with `mysqlbinlog --verify-binlog-checksum`.";
     SourceTransactionTooLarge = 2306, Halt, DATA, "a source transaction is too large",
         why "Its records become visible together, in one Kafka transaction; and rows of an XA transaction are held in memory from XA PREPARE on.",
-        fix "Raise `batch.max_stream_bytes`, and `transaction.timeout.ms` if need be; for an XA transaction raise `batch.max_bytes`. Or write fewer outbox rows in one transaction.";
+        fix "Raise `batch.max_stream_bytes`, and `transaction.timeout.ms` if need be; for an XA transaction raise `batch.max_bytes`. Or write fewer outbox rows in one transaction; or give up that they become visible together: `batch.oversize = \"split\"`.";
+    SplitSelection = 2307, Halt, CONFIG, "the outboxes changed in the middle of a source transaction",
+        why "Some of its records are published (`batch.oversize = \"split\"`). With other tables, or with `on_update = \"emit\"` set or unset, other rows of it become records, and its ordinals mean others.",
+        fix "Set the tables and `on_update` of all outboxes as they were until the source transaction is published; then change them.";
 
     // 30xx outbox rows
     ColumnMissing = 3001, Halt, CONFIG, "a configured column is not in the outbox table",
@@ -243,7 +246,7 @@ catalogue! {
         fix "Run one instance for each `name`, or set `ha.standby = true` for all of them. To move the relay back here: `outboxd run --take-over`, once.";
     TransactionTooLong = 4206, Halt, CONFIG, "a source transaction takes too long for one Kafka transaction",
         why "Its records become visible together, so they travel in one Kafka transaction, which Kafka aborts after its timeout; trying again would take as long.",
-        fix "Raise `transaction.timeout.ms` under `[kafka.librdkafka]` (at most the brokers' `transaction.max.timeout.ms`), then start again: nothing of it was published.";
+        fix "Raise `transaction.timeout.ms` under `[kafka.librdkafka]` (at most the brokers' `transaction.max.timeout.ms`), then start again: nothing of it was published. Or give up that its records become visible together: lower `batch.max_stream_bytes` and set `batch.oversize = \"split\"`.";
 
     // 43xx checkpoint
     CheckpointTopic = 4301, Halt, CONFIG, "the checkpoint topic is not set up safely",

@@ -1,11 +1,9 @@
 //! What is kept of the present group's rows until its end.
 
-use std::sync::Arc;
-
-use super::large::{Again, Large, Mark, Survivors};
+use super::large::{Again, Mark, Survivors};
 use super::savepoints::Savepoints;
 use super::updates::Updates;
-use crate::binlog::event::{GroupStart, OutboxRows};
+use crate::binlog::event::OutboxRows;
 use crate::error::{Code, Error, Result};
 
 /// By how large the group is, and whether it was read before.
@@ -21,11 +19,6 @@ pub(super) enum Kept {
 
 impl Kept {
     pub(super) const NOTHING: Self = Self::Held(Vec::new(), Mark { events: 0, records: 0, bytes: 0 });
-
-    /// For a group that begins there; `known`: a large one that was read before.
-    pub(super) fn begin(start: &GroupStart, known: Option<&Arc<Large>>) -> Self {
-        known.and_then(|large| Again::of(large, start)).map_or(Self::NOTHING, Self::Passed)
-    }
 
     /// What survives by now; unknown where a savepoint changes nothing any more.
     pub(super) fn mark(&self) -> Option<Mark> {
@@ -53,7 +46,7 @@ impl Kept {
                 Ok(None)
             }
             Self::Counted(survivors) => {
-                survivors.add(&rows, updates.records(&rows)?);
+                updates.count(&rows, survivors)?;
                 if survivors.size() > limit {
                     let what = format!("{}: too many parts of one source transaction were rolled back", rows.at);
                     return Err(Error::new(Code::SourceTransactionTooLarge, what));
@@ -73,7 +66,7 @@ impl Kept {
         let mut survivors = Survivors::default();
         let mut records = vec![0];
         for rows in rows {
-            survivors.add(rows, updates.records(rows)?);
+            updates.count(rows, &mut survivors)?;
             records.push(survivors.total().records);
         }
         savepoints.count(&records);

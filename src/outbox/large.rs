@@ -1,11 +1,13 @@
 //! Groups whose rows are too many to be held: read twice (ADR 12).
 //!
 //! The first reading keeps no row, only which row events survive: [`Survivors`]. At the commit they become a [`Large`], with
-//! which the group is read again: rows that are known to be committed leave at once, as [`Part`]s.
+//! which the group is read again: rows that are known to be committed leave at once, as [`Part`]s, but those that were
+//! published already.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::binlog::begun::Begun;
 use crate::binlog::event::{Fingerprint, GroupStart, OutboxRows, Terminator};
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, GroupPosition};
@@ -37,6 +39,8 @@ pub(super) struct Survivors {
     seen: usize,
     kept: Vec<Range<usize>>,
     total: Mark,
+    /// How many row events survive before the first one that stops the relay, and the error.
+    refused: Option<(usize, Error)>,
 }
 
 impl Survivors {
@@ -48,6 +52,11 @@ impl Survivors {
         }
         self.seen += 1;
         self.total.add(rows, records);
+    }
+
+    /// The next row event stops the relay if it survives.
+    pub(super) fn refuse(&mut self, error: Error) {
+        self.refused.get_or_insert((self.total.events, error));
     }
 
     /// What survives by now.
@@ -69,6 +78,7 @@ impl Survivors {
             }
         }
         self.total = mark;
+        self.refused.take_if(|(before, _)| *before >= mark.events);
     }
 
     /// Memory that they take, bytes.
@@ -76,10 +86,24 @@ impl Survivors {
         self.kept.len() * size_of::<Range<usize>>()
     }
 
-    /// What the second reading needs to know of the group.
-    pub(super) fn committed(self, start: &GroupStart, group: GroupPosition, fingerprint: Fingerprint) -> Large {
-        let Self { seen, kept, total } = self;
-        Large { start: start.clone(), group, fingerprint, seen, kept, records: total.records, bytes: total.bytes }
+    /// What the second reading needs to know of the group. `selection`: what decided which rows become records.
+    ///
+    /// # Errors
+    /// `RowUpdated`: before any of its rows is published.
+    pub(super) fn committed(
+        self,
+        start: &GroupStart,
+        group: GroupPosition,
+        fingerprint: Fingerprint,
+        selection: &Arc<str>,
+    ) -> Result<Large> {
+        let Self { seen, kept, total, refused } = self;
+        if let Some((_, error)) = refused {
+            return Err(error);
+        }
+        let (records, bytes) = (total.records, total.bytes);
+        let selection = Arc::clone(selection);
+        Ok(Large { start: start.clone(), group, fingerprint, seen, kept, records, bytes, selection, split: false })
     }
 }
 
@@ -98,6 +122,10 @@ pub struct Large {
     pub records: u64,
     /// Bytes of its committed row events.
     pub bytes: u64,
+    /// What decided which of its rows become records.
+    selection: Arc<str>,
+    /// It is more than one Kafka transaction may carry, and travels in several.
+    pub split: bool,
 }
 
 impl Large {
@@ -111,11 +139,34 @@ impl Large {
         FilePosition { file: Arc::clone(&self.fingerprint.file), offset: self.fingerprint.end }
     }
 
-    /// Whether it is the group that begins there. In a file beyond 4 GiB a dump by GTID leaves the high bits of an offset
-    /// open.
-    fn is_at(&self, start: &GroupStart) -> bool {
-        let low = |start: &GroupStart| start.start.offset & u64::from(u32::MAX);
-        self.start.gtid == start.gtid && self.start.start.file == start.start.file && low(&self.start) == low(start)
+    /// Whether it is the group that begins there.
+    pub(super) fn is_at(&self, start: &GroupStart) -> bool {
+        self.start.gtid == start.gtid && self.start.start.agrees_with(&start.start)
+    }
+
+    /// What the checkpoint says of it when so many of its records are published.
+    pub(super) fn published(&self, records: u64) -> Begun {
+        Begun {
+            start: self.start.start.offset,
+            terminator: self.fingerprint.clone(),
+            published: records,
+            records: self.records,
+            selection: self.selection.to_string(),
+        }
+    }
+
+    /// The same if a checkpoint may be taken there.
+    pub fn begun(&self, records: u64) -> Option<Box<Begun>> {
+        self.split.then(|| Box::new(self.published(records)))
+    }
+
+    /// The group of that number, which becomes so many records.
+    #[cfg(test)]
+    pub(crate) fn new(number: u64, records: u64, split: bool) -> Self {
+        use crate::binlog::testing::{at, fingerprint};
+        let start = GroupStart { gtid: None, committed_at_us: 0, start: at(100 * number) };
+        let (group, fingerprint) = (GroupPosition::File(at(100 * number + 100)), fingerprint(number));
+        Self { start, group, fingerprint, seen: 0, kept: Vec::new(), records, bytes: 0, selection: "".into(), split }
     }
 }
 
@@ -128,6 +179,10 @@ pub struct Part {
     pub committed_at_us: i64,
     /// Records of the group before these.
     pub before: u64,
+    /// How many these become.
+    pub records: u64,
+    /// How many of them, the first ones, are published already.
+    pub published: u64,
     /// The group.
     pub large: Arc<Large>,
 }
@@ -140,12 +195,14 @@ pub(super) struct Again {
     /// Index of the range that is next or under way.
     range: usize,
     records: u64,
+    /// So many records are published already.
+    published: u64,
 }
 
 impl Again {
-    /// If `large` is the group that begins there.
-    pub(super) fn of(large: &Arc<Large>, start: &GroupStart) -> Option<Self> {
-        large.is_at(start).then(|| Self { large: Arc::clone(large), seen: 0, range: 0, records: 0 })
+    /// Of a group of which so many records are published already.
+    pub(super) fn of(large: &Arc<Large>, published: u64) -> Self {
+        Self { large: Arc::clone(large), seen: 0, range: 0, records: 0, published }
     }
 
     /// Whether the next row event survives.
@@ -159,11 +216,21 @@ impl Again {
         kept.get(self.range).is_some_and(|range| range.contains(&ordinal))
     }
 
+    /// Passes over surviving rows that become so many records; true if they are published already.
+    pub(super) fn step_over(&mut self, records: u64) -> bool {
+        let is_published = self.records < self.published && self.records + records <= self.published;
+        if is_published {
+            self.records += records;
+        }
+        is_published
+    }
+
     /// Surviving rows, which become so many records.
     pub(super) fn part(&mut self, rows: Vec<OutboxRows>, committed_at_us: i64, records: u64) -> Part {
         let before = self.records;
         self.records += records;
-        Part { rows, committed_at_us, before, large: Arc::clone(&self.large) }
+        let published = self.published.saturating_sub(before).min(records);
+        Part { rows, committed_at_us, before, records, published, large: Arc::clone(&self.large) }
     }
 
     /// The group must end as it did, with as many rows.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::before::Before;
 use super::kept::Kept;
 use super::large::{Large, Mark, Part, Survivors};
 use super::savepoints::Savepoints;
@@ -13,7 +14,7 @@ use super::updates::Updates;
 use super::xa::Undecided;
 use crate::binlog::event::{BinlogEvent, Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
 use crate::binlog::xa::{PreparedXa, XaStep, Xid};
-use crate::config::OutboxConfig;
+use crate::config::{self, OutboxConfig};
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::position::{FilePosition, GroupPosition, Gtid};
@@ -60,6 +61,8 @@ pub struct Limits {
     pub prepared: usize,
     /// Bytes of row events that one Kafka transaction may carry.
     pub large: u64,
+    /// What is larger travels in several.
+    pub split: bool,
 }
 
 /// What was passed over; counted per table.
@@ -90,8 +93,9 @@ pub struct Transactions {
     kept: Kept,
     savepoints: Savepoints,
     undecided: Undecided,
-    /// A large group that was read before.
-    known: Option<Arc<Large>>,
+    /// What decides which rows become records.
+    selection: Arc<str>,
+    before: Before,
 }
 
 fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
@@ -102,32 +106,29 @@ fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
 }
 
 impl Transactions {
-    /// `prepared`: distributed transactions that the checkpoint names; `known`: a large group that was read before.
-    pub fn new(
-        outboxes: Arc<[OutboxConfig]>,
-        limits: Limits,
-        prepared: Vec<PreparedXa>,
-        known: Option<Arc<Large>>,
-    ) -> Self {
+    /// Begins behind a checkpoint.
+    pub fn new(outboxes: Arc<[OutboxConfig]>, limits: Limits, mut before: Before) -> Self {
         Self {
+            selection: config::selection(&outboxes).into(),
             updates: Updates(outboxes),
             limits,
             start: None,
             is_xa: false,
             kept: Kept::NOTHING,
             savepoints: Savepoints::default(),
-            undecided: Undecided::new(prepared),
-            known,
+            undecided: Undecided::new(std::mem::take(&mut before.prepared)),
+            before,
         }
     }
 
     /// Applies one event. A decided group comes out at its terminator, a part of a large one with each of its row events.
     ///
     /// # Errors
-    /// `EventUnsupported`, `StatementLogged`, `RowUpdated`, `SourceTransactionTooLarge`, `EventUndecodable`.
+    /// `EventUnsupported`, `StatementLogged`, `RowUpdated`, `SourceTransactionTooLarge`, `EventUndecodable`, `HistoryChanged`,
+    /// `SplitSelection`.
     pub fn apply(&mut self, event: BinlogEvent, observer: &mut impl Observer) -> Result<Option<Step>> {
         match event {
-            BinlogEvent::GroupStart(start) => self.begin(start),
+            BinlogEvent::GroupStart(start) => self.begin(start)?,
             BinlogEvent::XaStart => self.is_xa = true,
             BinlogEvent::Rows(rows) => return self.take(rows, observer),
             // The first reading of a large group has counted them.
@@ -157,11 +158,12 @@ impl Transactions {
         self.undecided.len()
     }
 
-    fn begin(&mut self, start: GroupStart) {
-        self.kept = Kept::begin(&start, self.known.as_ref());
+    fn begin(&mut self, start: GroupStart) -> Result<()> {
+        self.kept = self.before.keep(&start)?;
         self.start = Some(start);
         self.is_xa = false;
         self.savepoints.clear();
+        Ok(())
     }
 
     /// A file begins: a group that has no end by now was lost with the server, which never committed it.
@@ -181,6 +183,9 @@ impl Transactions {
         failpoint::hit(if self.kept.mark() == Some(Mark::default()) { "row_first" } else { "row_mid" })?;
         if let Some((again, rows)) = self.kept.take(rows, &self.updates, self.limits.held)? {
             let records = self.updates.records(&rows)?;
+            if again.step_over(records) {
+                return Ok(None);
+            }
             let mut rows = vec![rows];
             self.updates.judge(&mut rows, observer)?;
             let committed_at_us = self.start.as_ref().map_or(0, |start| start.committed_at_us);
@@ -248,10 +253,12 @@ impl Transactions {
             },
             Kept::Passed(again) => {
                 again.ensure_complete(&terminator)?;
+                self.before.complete(&start);
                 Vec::new()
             }
         };
         let Some((mut committed, xa)) = self.outcome(rows, &start, &terminator)? else { return Ok(None) };
+        self.before.ensure_none_begun(&group)?;
         self.updates.judge(&mut committed, observer)?;
         Ok(Some(Step::Group(SourceTransaction {
             group,
@@ -278,10 +285,13 @@ impl Transactions {
         if terminator.end != GroupEnd::Commit {
             return refuse(format!("{bytes} bytes of outbox rows were prepared in a form that is not held"));
         }
-        if bytes > limits.large {
+        let mut large = survivors.committed(start, group, terminator.fingerprint, &self.selection)?;
+        self.before.ensure_is_begun(&large)?;
+        large.split = bytes > limits.large;
+        if large.split && !limits.split {
             return refuse(format!("{bytes} bytes of outbox rows in one source transaction, at most {}", limits.large));
         }
-        Ok(Step::Again(survivors.committed(start, group, terminator.fingerprint)))
+        Ok(Step::Again(large))
     }
 
     /// Rows that are committed now, and what is prepared or decided; `None` for a group that was only read for its rows.

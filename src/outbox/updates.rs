@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::large::Survivors;
 use super::transaction::{Ignored, Observer};
 use crate::binlog::event::OutboxRows;
 use crate::binlog::rows::{Images, WriteRows};
@@ -18,12 +19,8 @@ impl Updates {
     /// # Errors
     /// `RowUpdated`.
     pub(super) fn judge(&self, rows: &mut Vec<OutboxRows>, observer: &mut impl Observer) -> Result<()> {
-        if let Some((config, rows)) = rows.iter().find_map(|rows| match self.policy(rows) {
-            Some((OnUpdate::Stop, config)) => Some((config, rows)),
-            _ => None,
-        }) {
-            let what = format!("{}: a row of {}.{} was updated", rows.at, config.database, config.table);
-            return Err(Error::new(Code::RowUpdated, what));
+        if let Some(refusal) = rows.iter().find_map(|rows| self.refusal(rows)) {
+            return Err(refusal);
         }
         rows.retain(|rows| match self.policy(rows) {
             Some((OnUpdate::Warn, config)) => {
@@ -35,6 +32,25 @@ impl Updates {
             _ => true,
         });
         Ok(())
+    }
+
+    /// Adds the next row event of a group that is not held.
+    ///
+    /// # Errors
+    /// `EventUndecodable`.
+    pub(super) fn count(&self, rows: &OutboxRows, survivors: &mut Survivors) -> Result<()> {
+        if let Some(refusal) = self.refusal(rows) {
+            survivors.refuse(refusal);
+        }
+        survivors.add(rows, self.records(rows)?);
+        Ok(())
+    }
+
+    /// The error that a row event means if it is committed.
+    fn refusal(&self, rows: &OutboxRows) -> Option<Error> {
+        let (OnUpdate::Stop, config) = self.policy(rows)? else { return None };
+        let what = format!("{}: a row of {}.{} was updated", rows.at, config.database, config.table);
+        Some(Error::new(Code::RowUpdated, what))
     }
 
     /// How many records a row event becomes if it is committed and [`Updates::judge`] lets it pass.

@@ -74,8 +74,9 @@ async fn checkpoint(config: &Config, metrics: Arc<Metrics>) -> (Option<Checkpoin
             Finding::good(CHECK, format!("none: the first start begins at source.start, {:?}", config.source.start)),
         ),
         Ok(Some(checkpoint)) => {
+            let begun = checkpoint.begun.as_ref().map(|begun| format!("; then {begun}")).unwrap_or_default();
             let what = format!(
-                "number {} of {}, at {}, {} records so far",
+                "number {} of {}, at {}, {} records so far{begun}",
                 checkpoint.sequence, checkpoint.owner, checkpoint.position, checkpoint.counters.records
             );
             (Some(checkpoint), Finding::good(CHECK, what))

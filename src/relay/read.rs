@@ -20,12 +20,12 @@ use crate::binlog::interpret::Interpreter;
 use crate::binlog::stream::EventStream;
 use crate::channel::Sender;
 use crate::checkpoint::Checkpoint;
-use crate::config::OutboxConfig;
+use crate::config::{OutboxConfig, Oversize};
 use crate::delivery::topics::Catalog;
 use crate::error::{Code, Error, Result};
 use crate::failpoint;
 use crate::outbox::transaction::{Ignored, Observer};
-use crate::outbox::{Large, Limits, Part, SourceTransaction, Step, Tables, Transactions};
+use crate::outbox::{Before, Large, Limits, Part, SourceTransaction, Step, Tables, Transactions};
 use crate::position::{GtidState, MixedGtids};
 use crate::record::{MapError, Mapper};
 use crate::telemetry::metrics::TableMetrics;
@@ -92,7 +92,10 @@ impl Reader {
             held: batch.max_bytes,
             prepared: batch.max_bytes.saturating_mul(PREPARED_LIMIT).min(PREPARED_MAX),
             large: batch.max_stream_bytes,
+            split: batch.oversize == Oversize::Split,
         };
+        let before =
+            Before { prepared: from.xa_pending.clone(), begun: from.begun.clone(), same_log: source.same_log, large };
         let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
         relay.metrics.source_xa_undecided.set(from.xa_pending.len());
         Ok(Self {
@@ -102,11 +105,11 @@ impl Reader {
             damaged_starts: Arc::clone(&relay.damaged_starts),
             executed: from.executed.clone(),
             by_file: from.executed.is_none(),
-            transactions: Transactions::new(Arc::clone(&outboxes), limits, from.xa_pending.clone(), large),
+            transactions: Transactions::new(Arc::clone(&outboxes), limits, before),
             tables: Tables::new(Arc::clone(&outboxes), source.columns),
             counted: Counted(outboxes.iter().map(table).collect()),
             mapper: Mapper::new(outboxes)?,
-            batcher: Self::batcher(from),
+            batcher: Self::batcher(from, source.same_log),
             catalog,
             metrics: Arc::clone(&relay.metrics),
             status: Arc::clone(&relay.status),
@@ -115,10 +118,11 @@ impl Reader {
         })
     }
 
-    /// An instance that was replaced, and that its supervisor starts again, looks whether the checkpoint topic moves.
-    fn batcher(from: &Checkpoint) -> Batcher {
-        let mut batcher = Batcher::new(from.counters.groups);
-        if !from.replaced.is_empty() {
+    /// An instance that was replaced, and that its supervisor starts again, looks whether the checkpoint topic moves. What
+    /// the checkpoint says of another server's log is not said again in the name of this one.
+    fn batcher(from: &Checkpoint, same_log: bool) -> Batcher {
+        let mut batcher = Batcher::new(from.place()).within(from.begun.clone());
+        if !from.replaced.is_empty() && same_log {
             batcher.rest_at(from);
         }
         batcher
@@ -234,7 +238,7 @@ impl Reader {
     /// Takes a decided source transaction into the batch.
     async fn finish(&mut self, transaction: SourceTransaction) -> Result<Flow> {
         let first = self.batcher.records().len();
-        if self.map(&transaction.rows, transaction.committed_at_us).await?.is_break() {
+        if self.map(&transaction.rows, 0, transaction.committed_at_us).await?.is_break() {
             return Ok(Flow::Break(Ended::Drained));
         }
         self.mapper.finish_transaction(&transaction.group, first, self.batcher.records());
@@ -254,21 +258,22 @@ impl Reader {
     /// Takes committed rows of a large group into the batch.
     async fn continue_large(&mut self, part: Part) -> Result<Flow> {
         let first = self.batcher.records().len();
-        if self.map(&part.rows, part.committed_at_us).await?.is_break() {
+        if self.map(&part.rows, part.published, part.committed_at_us).await?.is_break() {
             return Ok(Flow::Break(Ended::Drained));
         }
-        let place = (part.before, part.large.records);
+        let place = (part.before + part.published, part.large.records);
         self.mapper.finish_part(&part.large.group, first, place, self.batcher.records());
         self.status.event(time_of(part.committed_at_us));
         self.batcher.add_part(&part);
         Ok(Flow::Continue(()))
     }
 
-    /// Maps committed rows; looks up topics on the way. A drain while a topic is waited for drops them, and breaks.
-    async fn map(&mut self, rows: &[OutboxRows], committed_at_us: i64) -> Result<ControlFlow<()>> {
+    /// Maps committed rows but the first ones, so many of which are published; looks up topics on the way. A drain while a
+    /// topic is waited for drops them, and breaks.
+    async fn map(&mut self, rows: &[OutboxRows], published: u64, committed_at_us: i64) -> Result<ControlFlow<()>> {
         let first = self.batcher.records().len();
         loop {
-            let missing = match self.map_rows(rows, committed_at_us) {
+            let missing = match self.map_rows(rows, published, committed_at_us) {
                 Ok(()) => return Ok(ControlFlow::Continue(())),
                 Err(error) => {
                     self.batcher.records().truncate(first);
@@ -289,11 +294,17 @@ impl Reader {
         }
     }
 
-    fn map_rows(&mut self, rows: &[OutboxRows], committed_at_us: i64) -> Result<(), MapError> {
+    fn map_rows(&mut self, rows: &[OutboxRows], mut published: u64, committed_at_us: i64) -> Result<(), MapError> {
         for rows in rows {
             let (mapper, records) = (&mut self.mapper, self.batcher.records());
             let before = records.len();
-            self.tables.for_each_row(rows, |row| mapper.map(&row, committed_at_us, records))?;
+            self.tables.for_each_row(rows, |row| match published {
+                0 => mapper.map(&row, committed_at_us, records),
+                _ => {
+                    published -= 1;
+                    Ok(())
+                }
+            })?;
             if let Some(table) = self.counted.0.get(rows.outbox.0) {
                 table.events.add((records.len() - before) as u64);
             }

@@ -23,6 +23,8 @@ pub(super) struct Source {
     pub(super) interpreter: Interpreter,
     pub(super) rewind: Option<Rewind>,
     pub(super) from: DumpFrom,
+    /// The checkpoint was taken on this server's log.
+    pub(super) same_log: bool,
     /// For what the log leaves out.
     pub(super) columns: Present,
 }

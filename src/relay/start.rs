@@ -106,7 +106,8 @@ impl Beginning<'_> {
         if let DumpFrom::Gtid(executed) = &resume.from {
             interpreter.stand_behind(executed);
         }
-        Ok((server, Source { events, interpreter, rewind: resume.rewind, from: resume.from, columns }))
+        let same_log = processed.server_uuid == server.uuid;
+        Ok((server, Source { events, interpreter, rewind: resume.rewind, from: resume.from, same_log, columns }))
     }
 
     async fn deliverer(
@@ -177,6 +178,7 @@ impl Beginning<'_> {
             executed,
             terminator: None,
             xa_pending: Vec::new(),
+            begun: None,
             committed_at_us: 0,
             counters: Counters { groups: 0, records: 0 },
             config: config.fingerprint(),
@@ -191,6 +193,9 @@ impl Beginning<'_> {
             reason, position = %checkpoint.position, mode = server.mode.as_str(), server = server.uuid,
             version = server.version, sequence = checkpoint.sequence, "streaming begins"
         );
+        if let Some(begun) = &checkpoint.begun {
+            tracing::info!("what is not published yet of {begun}, is read first");
+        }
     }
 
     fn sink_facts(&self) -> SinkFacts {

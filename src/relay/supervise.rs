@@ -121,8 +121,7 @@ async fn keep_running(relay: &Relay, leadership: &mut Leadership, shutdown: &Shu
             Ok(Ended::Drained) => return Ok(()),
             Ok(Ended::Before(_)) if shutdown.drain.is_cancelled() => return Ok(()),
             Ok(Ended::Before(group)) => {
-                tracing::info!(begins = %group.begins(), bytes = group.bytes, records = group.records,
-                    "a large source transaction is read again, into one Kafka transaction");
+                announce(&group);
                 // Known already, but not as it was: another server, or a log that changes.
                 let again = large.as_ref().is_some_and(|known| known.group == group.group);
                 large = Some(group);
@@ -153,6 +152,22 @@ async fn keep_running(relay: &Relay, leadership: &mut Leadership, shutdown: &Shu
             () = leadership.ended() => {}
             () = relay.status.ticking(tokio::time::sleep(delay)) => {}
         }
+    }
+}
+
+/// Says what is going to happen to a large group.
+fn announce(group: &Large) {
+    let (begins, bytes, records) = (group.begins(), group.bytes, group.records);
+    match group.split {
+        false => tracing::info!(
+            %begins, bytes, records,
+            "a large source transaction is read again, into one Kafka transaction"
+        ),
+        true => tracing::warn!(
+            %begins, bytes, records,
+            "a source transaction above batch.max_stream_bytes is read again, into several Kafka transactions: its \
+             records do not become visible together (batch.oversize = \"split\")"
+        ),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::binlog::interpret::{Contiguity, Interpreter, TableFilter};
 use crate::config::{Config, testing};
 use crate::error::{Code, Error, Result};
 use crate::outbox::transaction::{Ignored, Observer};
-use crate::outbox::{Limits, Step, Tables, Transactions};
+use crate::outbox::{Before, Limits, Step, Tables, Transactions};
 use crate::position::FilePosition;
 use crate::record::mapper::MapError;
 use crate::record::{Mapper, Records, Topic, TopicId};
@@ -74,11 +74,11 @@ impl Stages {
         }
         let filter = TableFilter::new(outboxes.iter().map(|o| (o.database.clone(), o.table.clone())));
         let start = FilePosition { file: "mysql-bin.000001".into(), offset: MAGIC as u64 };
-        let limits = Limits { held: 1 << 30, prepared: 1 << 30, large: 1 << 30 };
+        let limits = Limits { held: 1 << 30, prepared: 1 << 30, large: 1 << 30, split: false };
         Self {
             reader: EventStreamReader::new(BinlogVersion::Version4),
             interpreter: Interpreter::new(filter, contiguity, start),
-            transactions: Transactions::new(Arc::clone(&outboxes), limits, Vec::new(), None),
+            transactions: Transactions::new(Arc::clone(&outboxes), limits, Before::default()),
             tables: Tables::new(outboxes, Present::default()),
             mapper,
             seen: Vec::new(),

@@ -110,6 +110,8 @@ pub struct Metrics {
     pub kafka_transaction_records: SizeHistogram,
     /// Bytes in a Kafka transaction.
     pub kafka_transaction_bytes: SizeHistogram,
+    /// Kafka transactions that ended within a source transaction.
+    pub kafka_split: Counter,
     /// Another instance took over.
     pub kafka_fenced: Counter,
     /// Records in librdkafka's queue.
@@ -147,6 +149,7 @@ impl Metrics {
             kafka_transaction_seconds: registry.seconds_histogram(&catalogue::KAFKA_TRANSACTION_SECONDS),
             kafka_transaction_records: registry.size_histogram(&catalogue::KAFKA_TRANSACTION_RECORDS),
             kafka_transaction_bytes: registry.size_histogram(&catalogue::KAFKA_TRANSACTION_BYTES),
+            kafka_split: registry.counter(&catalogue::KAFKA_SPLIT),
             kafka_fenced: registry.counter(&catalogue::KAFKA_FENCED),
             kafka_queue_messages: registry.gauge(&catalogue::KAFKA_QUEUE_MESSAGES),
             kafka_queue_bytes: registry.gauge(&catalogue::KAFKA_QUEUE_BYTES),

@@ -32,6 +32,7 @@ mod shows_every_value;
 mod soak_binlog;
 mod soak_large;
 mod speaks_tls;
+mod splits_oversize_transactions;
 mod starts_where_it_is_told;
 mod stops_rather_than_guesses;
 mod streams_large_transactions;

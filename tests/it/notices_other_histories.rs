@@ -16,7 +16,7 @@ use crate::support::PATIENCE;
 use crate::support::ending::{end, stopped};
 use crate::support::source::{MARIADB_FILE, MARIADB_GTID, MYSQL_FILE, MYSQL_GTID, Source, kafka};
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("--archive").args([from, to]).status().unwrap();
     assert!(copied.success());
 }

@@ -13,6 +13,11 @@ pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Se
         return Err(Error::new(Code::Internal, "a MariaDB without GTIDs"));
     };
     ensure_servable(executed, gtids)?;
+    if let Some(Gtid::Mariadb(gtid)) = processed.begun_gtid() {
+        let mut published = executed.clone();
+        published.advance(*gtid);
+        ensure_not_ahead(&published, gtids)?;
+    }
     if let Some(prepared) = processed.held().next() {
         // By GTID it cannot be asked for without all that follows it; by file it can, as on a server without GTIDs.
         if processed.server_uuid == server.uuid {
@@ -61,17 +66,20 @@ pub(super) fn resume(processed: &Processed, executed: &GtidPosition, server: &Se
 /// # Errors
 /// `CheckpointAhead`, `PositionPurged`.
 pub(super) fn ensure_servable(position: &GtidPosition, gtids: &MariadbGtids) -> Result<()> {
-    let absent = position.absent_from(&gtids.state);
-    if !absent.is_empty() {
-        let state = &gtids.state;
-        return Err(Error::new(
-            Code::CheckpointAhead,
-            format!("processed but absent from this server: {absent}; its log has come to {state}"),
-        ));
-    }
+    ensure_not_ahead(position, gtids)?;
     let needed = position.needed_before(&gtids.purged);
     if needed.is_empty() {
         return Ok(());
     }
     Err(Error::new(Code::PositionPurged, format!("needed and purged: what follows {position} up to {needed}")))
+}
+
+fn ensure_not_ahead(position: &GtidPosition, gtids: &MariadbGtids) -> Result<()> {
+    let absent = position.absent_from(&gtids.state);
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let state = &gtids.state;
+    let what = format!("processed but absent from this server: {absent}; its log has come to {state}");
+    Err(Error::new(Code::CheckpointAhead, what))
 }

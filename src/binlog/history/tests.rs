@@ -27,7 +27,32 @@ fn processed(executed: Option<&str>, last: Option<u64>) -> Processed {
         executed: executed.map(|range| format!("{UUID}:{range}").parse().unwrap()),
         terminator: last.map(fingerprint),
         prepared: Vec::new(),
+        begun: None,
     }
+}
+
+/// With group `number` published in part.
+fn within(number: u64, processed: Processed) -> Processed {
+    let (start, terminator, selection) = (100 * number, fingerprint(number), String::new());
+    let begun = Begun { start, terminator, published: 1, records: 2, selection };
+    Processed { begun: Some(Box::new(begun)), ..processed }
+}
+
+#[test]
+fn a_group_that_is_published_in_part_must_be_on_the_server() {
+    let by_gtid = |number| resume(&within(number, processed(Some("1-9"), Some(9))), &gtid_server("1-20", "1-3"));
+    assert_eq!(by_gtid(10).unwrap().from, DumpFrom::Gtid(gtids("1-8")));
+    assert_eq!(by_gtid(21).unwrap_err().code(), Code::CheckpointAhead);
+    let by_file = |number| resume(&within(number, processed(None, Some(9))), &server("OFF", "", ""));
+    assert_eq!(by_file(10).unwrap().from, DumpFrom::File(at(969)));
+    assert_eq!(by_file(50).unwrap_err().code(), Code::HistoryChanged);
+    let on_mariadb = |gtid: &str| {
+        let mut split = within(10, on_mariadb("0-1-9", "0-1-9", Some("0-1-8")));
+        split.begun.as_mut().unwrap().terminator.gtid = Some(gtid.parse().unwrap());
+        resume(&split, &mariadb("0-1-20", ""))
+    };
+    assert!(on_mariadb("0-1-10").is_ok());
+    assert_eq!(on_mariadb("0-1-21").unwrap_err().code(), Code::CheckpointAhead);
 }
 
 fn gtids(range: &str) -> GtidState {

@@ -184,7 +184,7 @@ t.toml:8:1: error: set only one of source.host and source.hosts
 "#,
         ),
         (
-            and("[batch]\nmax_bytes = 16\nmax_records = 0\nlinger = \"2s\"\noversize = \"split\""),
+            and("[batch]\nmax_bytes = 16\nmax_records = 0\nlinger = \"2s\"\noversize = \"spilt\""),
             r#"
 t.toml:12:13: error: batch.max_bytes = 16 needs a unit, in quotes, e.g. "16MiB"
    12 | max_bytes = 16
@@ -195,8 +195,8 @@ t.toml:13:15: error: batch.max_records = 0 must be between 1 and 1000000
 t.toml:14:10: error: batch.linger = "2s" must be between 0s and 1s
    14 | linger = "2s"
       |          ^^^^
-t.toml:15:12: error: batch.oversize = "split" is not available in this version; use stream
-   15 | oversize = "split"
+t.toml:15:12: error: batch.oversize = "spilt" must be one of stream, split; did you mean "split"?
+   15 | oversize = "spilt"
       |            ^^^^^^^
 "#,
         ),
@@ -212,7 +212,7 @@ t.toml:13:15: error: batch.max_records must be a whole number without quotes, no
 t.toml:14:10: error: batch.linger = 0 needs a unit, in quotes, e.g. "0s"
    14 | linger = 0
       |          ^
-t.toml:15:12: error: batch.oversize = "steam" must be one of stream; did you mean "stream"?
+t.toml:15:12: error: batch.oversize = "steam" must be one of stream, split; did you mean "stream"?
    15 | oversize = "steam"
       |            ^^^^^^^
 "#,
@@ -229,7 +229,7 @@ t.toml:13:15: error: batch.max_records = 1000001 must be between 1 and 1000000
 t.toml:14:10: error: batch.linger must be a duration in quotes, e.g. "10s", not true or false
    14 | linger = true
       |          ^^^^
-t.toml:15:12: error: batch.oversize must be one of stream, not a number
+t.toml:15:12: error: batch.oversize must be one of stream, split, not a number
    15 | oversize = 1
       |            ^
 "#,

@@ -31,10 +31,10 @@ impl Observer for Seen {
     }
 }
 
-const LIMITS: Limits = Limits { held: 1000, prepared: 1000, large: 1 << 20 };
+const LIMITS: Limits = Limits { held: 1000, prepared: 1000, large: 1 << 20, split: false };
 
 fn machine() -> Transactions {
-    Transactions::new([outbox(OnUpdate::Stop)].into(), LIMITS, Vec::new(), None)
+    Transactions::new([outbox(OnUpdate::Stop)].into(), LIMITS, Before::default())
 }
 
 /// A decided group, if there is one; no part of a large group is expected.
@@ -156,7 +156,13 @@ fn prepares_and_decisions_are_steps_of_the_checkpoint() {
 #[test]
 fn prepared_groups_that_are_read_again_give_their_rows_but_are_no_news() {
     let undecided = || vec![prepared(1, true), prepared(2, false)];
-    let resumed = || Transactions::new([outbox(OnUpdate::Stop)].into(), LIMITS, undecided(), None);
+    let resumed = || {
+        Transactions::new(
+            [outbox(OnUpdate::Stop)].into(),
+            LIMITS,
+            Before { prepared: undecided(), ..Before::default() },
+        )
+    };
     let run = |transactions: &mut Transactions, events: Vec<BinlogEvent>| -> Result<Vec<Vec<u8>>> {
         let mut out = Vec::new();
         for event in events {
@@ -216,7 +222,7 @@ fn updated(mark: u8) -> BinlogEvent {
 
 /// The marks of the rows of one group under a policy, and what was passed over.
 fn under(policy: OnUpdate, events: Vec<BinlogEvent>) -> Result<(Vec<u8>, Vec<Ignored>)> {
-    let mut transactions = Transactions::new([outbox(policy)].into(), LIMITS, Vec::new(), None);
+    let mut transactions = Transactions::new([outbox(policy)].into(), LIMITS, Before::default());
     let (mut seen, mut marks) = (Seen::default(), Vec::new());
     for event in events {
         if let Some(decided) = decided(transactions.apply(event, &mut seen)?) {
@@ -271,7 +277,8 @@ fn event(count: usize) -> BinlogEvent {
 /// published, by its place among the group's records, and with how many there are to be.
 fn twice(inside: impl Fn() -> Vec<BinlogEvent>, end: GroupEnd) -> Option<(u64, Vec<(u64, usize)>)> {
     let limits = Limits { held: 100, ..LIMITS };
-    let machine = |known| Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Vec::new(), known);
+    let machine =
+        |large| Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Before { large, ..Before::default() });
     let events = || group(5, inside(), end.clone());
     let steps = |transactions: &mut Transactions| -> Vec<Step> {
         events().into_iter().filter_map(|event| transactions.apply(event, &mut Seen::default()).unwrap()).collect()
@@ -342,7 +349,8 @@ fn i9_what_was_rolled_back_in_a_large_group_does_not_leave_at_the_second_reading
 #[test]
 fn a_large_group_that_is_another_one_at_its_second_reading_stops_the_relay() {
     let limits = Limits { held: 100, ..LIMITS };
-    let machine = |known| Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Vec::new(), known);
+    let machine =
+        |large| Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Before { large, ..Before::default() });
     let read = |transactions: &mut Transactions, number, inside| {
         let steps = group(number, inside, GroupEnd::Commit).into_iter();
         steps
@@ -363,8 +371,8 @@ fn a_large_group_that_is_another_one_at_its_second_reading_stops_the_relay() {
 
 #[test]
 fn a_group_that_no_kafka_transaction_may_carry_is_refused_when_it_is_committed() {
-    let limits = Limits { held: 100, large: 150, prepared: 100 };
-    let mut transactions = Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Vec::new(), None);
+    let limits = Limits { held: 100, large: 150, prepared: 100, split: false };
+    let mut transactions = Transactions::new([outbox(OnUpdate::Stop)].into(), limits, Before::default());
     let mut read = |inside| {
         let steps = group(5, inside, GroupEnd::Commit).into_iter();
         steps
@@ -374,4 +382,95 @@ fn a_group_that_no_kafka_transaction_may_carry_is_refused_when_it_is_committed()
     assert_eq!(read(vec![event(50)]).unwrap_err().code(), Code::SourceTransactionTooLarge);
     let rolled_back = vec![event(20), savepoint("a"), event(50), rollback_to("a"), event(10)];
     assert!(matches!(read(rolled_back).unwrap()[..], [Step::Again(_)]));
+}
+
+/// A machine that splits above 150 bytes.
+fn splitting(policy: OnUpdate, before: Before) -> Transactions {
+    let limits = Limits { held: 100, large: 150, prepared: 100, split: true };
+    Transactions::new([outbox(policy)].into(), limits, before)
+}
+
+/// What a group makes of a machine, up to an error.
+fn steps(transactions: &mut Transactions, number: u64, inside: Vec<BinlogEvent>) -> Result<Vec<Step>> {
+    let events = group(number, inside, GroupEnd::Commit).into_iter();
+    events.filter_map(|event| transactions.apply(event, &mut Seen::default()).transpose()).collect()
+}
+
+fn first_reading(before: Before, number: u64, inside: Vec<BinlogEvent>) -> Result<Large> {
+    match steps(&mut splitting(OnUpdate::Stop, before), number, inside)?.pop() {
+        Some(Step::Again(large)) => Ok(large),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_a_group_above_the_limit_is_split() {
+    let split = |count| first_reading(Before::default(), 5, vec![event(count)]).unwrap().split;
+    assert_eq!((split(30), split(50)), (false, true));
+}
+
+fn published(records: u64) -> Before {
+    let large = first_reading(Before::default(), 5, vec![event(20), event(30), event(10)]).unwrap();
+    assert_eq!((large.begun(7).unwrap().published, large.records), (7, 60));
+    Before { begun: large.begun(records), same_log: true, ..Before::default() }
+}
+
+#[test]
+fn what_is_published_of_a_group_is_stepped_over() {
+    let inside = || vec![event(20), event(30), event(10)];
+    for (records, expected) in [
+        (20, vec![(20, 30, 0), (50, 10, 0)]),
+        (50, vec![(50, 10, 0)]),
+        // The events of another server may hold other numbers of rows.
+        (25, vec![(20, 30, 5), (50, 10, 0)]),
+    ] {
+        let large = first_reading(published(records), 5, inside()).unwrap();
+        let mut again = splitting(OnUpdate::Stop, Before { large: Some(Arc::new(large)), ..published(records) });
+        let mut steps = steps(&mut again, 5, inside()).unwrap();
+        assert!(matches!(steps.pop(), Some(Step::Group(group)) if group.rows.is_empty()));
+        let parts: Vec<_> = steps
+            .iter()
+            .map(|step| match step {
+                Step::Part(part) => (part.before, part.records, part.published),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(parts, expected);
+        // The next group is as any other.
+        assert!(matches!(self::steps(&mut again, 6, vec![event(1)]).unwrap()[..], [Step::Group(_)]));
+    }
+}
+
+#[test]
+fn another_group_in_place_of_one_that_is_published_in_part_stops_the_relay() {
+    // Group 5 with other rows, with none, and another group; small or large.
+    for (number, inside) in
+        [(5, vec![event(20), event(30), event(9)]), (5, vec![]), (6, vec![event(1)]), (6, vec![event(50)])]
+    {
+        let refused = steps(&mut splitting(OnUpdate::Stop, published(20)), number, inside).unwrap_err();
+        assert_eq!(refused.code(), Code::HistoryChanged, "{refused}");
+        assert!(refused.message().contains("20 of 60 records published"), "{refused}");
+    }
+    let inside = || vec![event(20), event(30), event(10)];
+    let other_rows = steps(&mut splitting(OnUpdate::Emit, published(20)), 5, inside()).unwrap_err();
+    assert_eq!(other_rows.code(), Code::SplitSelection);
+    // A large group that was known before the checkpoint was read anew.
+    let large = Some(Arc::new(first_reading(Before::default(), 5, vec![event(59)]).unwrap()));
+    let known = steps(&mut splitting(OnUpdate::Stop, Before { large, ..published(20) }), 5, inside()).unwrap_err();
+    assert_eq!(known.code(), Code::HistoryChanged);
+    // It need not be large any more, if the limit was raised.
+    assert!(matches!(first_reading(published(20), 5, inside()), Ok(large) if large.split));
+    let raised = Transactions::new([outbox(OnUpdate::Stop)].into(), LIMITS, published(20));
+    let raised = steps(&mut { raised }, 5, inside()).unwrap();
+    assert!(matches!(&raised[..], [Step::Again(large)] if !large.split));
+}
+
+#[test]
+fn an_update_that_stops_the_relay_does_so_before_any_row_of_a_large_group_is_published() {
+    let first = |inside| steps(&mut splitting(OnUpdate::Stop, Before::default()), 5, inside);
+    assert_eq!(first(vec![event(50), updated(1)]).unwrap_err().code(), Code::RowUpdated);
+    let rolled_back = vec![event(50), savepoint("s"), updated(1), updated(2), rollback_to("s"), event(1)];
+    assert!(matches!(first(rolled_back).unwrap()[..], [Step::Again(_)]));
+    let kept = vec![updated(1), event(50), savepoint("s"), updated(2), rollback_to("s")];
+    assert_eq!(first(kept).unwrap_err().code(), Code::RowUpdated);
 }

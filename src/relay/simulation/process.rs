@@ -16,7 +16,7 @@ use super::{MILLI, Micros, SECOND, instant};
 use crate::batch::{Batch, Batcher};
 use crate::channel::{self, Receiver, Sender};
 use crate::checkpoint::newest::Newest;
-use crate::checkpoint::{Checkpoint, CheckpointId, codec};
+use crate::checkpoint::{Checkpoint, CheckpointId, Place, codec};
 use crate::config::BatchConfig;
 use crate::delivery::chain::Chain;
 use crate::delivery::classify::{CommitSeen, classify};
@@ -113,8 +113,8 @@ struct Run {
     sender: Option<Sender<Batch>>,
     receiver: Receiver<Batch>,
     batcher: Batcher,
-    /// Next group to be read.
-    next: usize,
+    /// What is read next.
+    next: Place,
     /// What the commit on its way has come to.
     seen: Option<CommitSeen>,
     /// The reader will look at the source again.
@@ -127,7 +127,7 @@ impl Run {
     /// Whether the reader can hand on a batch.
     fn has_more(&self, source: &Source) -> bool {
         let gauge = self.receiver.gauge();
-        self.sender.is_some() && self.next < source.written && gauge.in_flight_bytes() < gauge.limit() / 2
+        self.sender.is_some() && source.has(self.next) && gauge.in_flight_bytes() < gauge.limit() / 2
     }
 }
 
@@ -464,8 +464,8 @@ impl Process {
         let run = Run {
             sender: Some(sender),
             receiver,
-            batcher: Batcher::new(from.counters.groups),
-            next: source::groups_before(&from.position),
+            batcher: Batcher::new(from.place()),
+            next: source::resume(from),
             seen: None,
             reads: false,
             wakes: 0,
@@ -482,9 +482,11 @@ impl Process {
         if run.has_more(around.source)
             && let Some(sender) = &mut run.sender
         {
-            let many = around.chance.random_range(1..=3).min(around.source.written - run.next);
-            (run.next..run.next + many).for_each(|group| around.source.read(group, &mut run.batcher));
-            run.next += many;
+            for _ in 0..around.chance.random_range(1..=3) {
+                if around.source.has(run.next) {
+                    run.next = around.source.read(run.next, &mut run.batcher);
+                }
+            }
             if let Some(batch) = run.batcher.close() {
                 let weight = batch.records.weight().clamp(1, sender.gauge().limit() / 2);
                 let sent = sender.send(batch, weight).now_or_never();

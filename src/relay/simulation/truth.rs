@@ -1,7 +1,7 @@
 //! What must hold whenever a commit is decided, whoever asked for it. It sees everything and tells the relays nothing.
 
 use super::broker::{CHECKPOINTS, OUTPUTS, PARTITIONS, Partition, Value};
-use crate::checkpoint::{CheckpointId, codec};
+use crate::checkpoint::{CheckpointId, Place, codec};
 
 /// A broken promise.
 #[derive(Debug)]
@@ -19,8 +19,12 @@ pub(super) struct Truth {
     pub(super) rows: Vec<Row>,
     /// Number of the first row of each source transaction, and the end.
     pub(super) starts: Vec<usize>,
-    /// Source transactions whose rows are committed.
-    pub(super) groups: u64,
+    /// Which source transactions may be committed in pieces.
+    pub(super) split: Vec<bool>,
+    /// How far rows are committed.
+    pub(super) place: Place,
+    /// Commits within a source transaction.
+    pub(super) pieces: u64,
     newest: Option<CheckpointId>,
     /// Per partition: where the last committed row stands.
     ends: [Option<usize>; OUTPUTS],
@@ -29,15 +33,23 @@ pub(super) struct Truth {
 
 impl Truth {
     /// The open transaction of `id` is committed with what it holds now: exactly the rows between the newest checkpoint
-    /// and its own, whole source transactions, each once, in the log's order in every partition.
+    /// and its own, whole source transactions or pieces of those that are split, each once, in the log's order in every
+    /// partition.
     pub(super) fn decide(&mut self, id: usize, partitions: &[Partition; PARTITIONS]) -> Result<(), Violation> {
-        let before = self.groups;
+        let before = self.place;
         let carried = partitions.iter().any(|partition| !partition.open[id].is_empty());
         self.checkpoints(id, &partitions[CHECKPOINTS])?;
         if carried {
             self.commits += 1;
         }
-        let span = self.start(before)..self.start(self.groups);
+        let within = usize::try_from(self.place.groups).ok().filter(|_| self.place.records > 0);
+        if let Some(group) = within {
+            self.pieces += 1;
+            if !self.split[group] {
+                return Err(Violation(format!("group {group} is committed in part: {}", self.place)));
+            }
+        }
+        let span = self.start(before)..self.start(self.place);
         for (number, partition) in partitions[..OUTPUTS].iter().enumerate() {
             let expected = span.clone().filter(|row| self.rows[*row].partition == number);
             let found = partition.open[id].iter().filter_map(|offset| match &partition.entries[*offset].value {
@@ -47,8 +59,8 @@ impl Truth {
             if !expected.clone().eq(found.clone()) {
                 let (expected, found): (Vec<_>, Vec<_>) = (expected.collect(), found.collect());
                 return Err(Violation(format!(
-                    "partition {number}: rows {found:?} are committed with a checkpoint over groups {before}..{}, whose rows are {expected:?}",
-                    self.groups
+                    "partition {number}: rows {found:?} are committed with a checkpoint that goes from {before} to {}, whose rows are {expected:?}",
+                    self.place
                 )));
             }
             let offsets = &partition.open[id];
@@ -62,8 +74,10 @@ impl Truth {
         Ok(())
     }
 
-    fn start(&self, group: u64) -> usize {
-        usize::try_from(group).ok().and_then(|group| self.starts.get(group)).copied().unwrap_or(self.rows.len())
+    /// Number of the first row behind a place.
+    fn start(&self, place: Place) -> usize {
+        let group = usize::try_from(place.groups).ok().and_then(|group| self.starts.get(group));
+        group.copied().unwrap_or(self.rows.len()) + usize::try_from(place.records).unwrap()
     }
 
     /// They follow the newest committed one and each other.
@@ -72,13 +86,16 @@ impl Truth {
             let Some(Value::Checkpoint(bytes)) = &log.entries[*offset].value else { continue };
             let (checkpoint, found) = codec::decode(bytes).map_err(|error| Violation(error.chain()))?;
             let follows = self.newest.as_ref().map_or((1, 0), |newest| (newest.sequence + 1, newest.crc32));
-            if (checkpoint.sequence, checkpoint.previous) != follows || checkpoint.counters.groups < self.groups {
+            if (checkpoint.sequence, checkpoint.previous) != follows || checkpoint.place() < self.place {
                 return Err(Violation(format!(
-                    "checkpoint {} over {} groups is committed behind {:?} over {}",
-                    checkpoint.sequence, checkpoint.counters.groups, self.newest, self.groups
+                    "checkpoint {} behind {} is committed behind {:?} behind {}",
+                    checkpoint.sequence,
+                    checkpoint.place(),
+                    self.newest,
+                    self.place
                 )));
             }
-            self.groups = checkpoint.counters.groups;
+            self.place = checkpoint.place();
             self.newest = Some(found);
         }
         Ok(())

@@ -13,8 +13,8 @@ use super::process::{Around, Input, Process, Settings, Wish};
 use super::source::Source;
 use super::truth::{Truth, Violation};
 use super::{MILLI, Micros, SECOND};
-use crate::checkpoint::Owner;
-use crate::config::{BatchConfig, Config, testing};
+use crate::checkpoint::{Owner, Place};
+use crate::config::{BatchConfig, Config, Oversize, testing};
 use crate::relay::{Orders, Relay};
 use crate::telemetry::metrics::BuildInfo;
 use crate::telemetry::{Metrics, Status};
@@ -63,6 +63,7 @@ pub(super) struct Seen {
     schedules: u64,
     events: u64,
     commits: u64,
+    pieces: u64,
     broken_requests: u64,
     late_requests: u64,
     kills: u64,
@@ -79,6 +80,7 @@ impl Seen {
         self.schedules += other.schedules;
         self.events += other.events;
         self.commits += other.commits;
+        self.pieces += other.pieces;
         self.broken_requests += other.broken_requests;
         self.late_requests += other.late_requests;
         self.kills += other.kills;
@@ -95,6 +97,7 @@ impl Seen {
         let process = self.kills.min(self.failures).min(self.pauses).min(self.drains);
         self.schedules
             .min(self.commits)
+            .min(self.pieces)
             .min(network)
             .min(process)
             .min(self.rivals)
@@ -153,7 +156,8 @@ impl<'a> World<'a> {
         let limits = BatchConfig {
             max_bytes: *pick(&[400, 1 << 20], &mut chance),
             max_records: *pick(&[1, 6, 1000], &mut chance),
-            max_stream_bytes: u64::MAX,
+            max_stream_bytes: *pick(&[1, 150, u64::MAX], &mut chance),
+            oversize: Oversize::Split,
             linger: *pick(&[Duration::ZERO, Duration::from_millis(3)], &mut chance),
         };
         let settings = Settings {
@@ -203,12 +207,13 @@ impl<'a> World<'a> {
                 break;
             }
         }
-        if self.truth.groups != self.source.len() as u64 {
-            let what = format!("stuck: {} of {} groups are committed", self.truth.groups, self.source.len());
+        if self.truth.place != Place::between(self.source.len() as u64) {
+            let what = format!("stuck: {} of {} groups are committed", self.truth.place, self.source.len());
             return Err(Violation(what));
         }
         self.seen.events = self.events.len() as u64;
         self.seen.commits = self.truth.commits;
+        self.seen.pieces = self.truth.pieces;
         Ok(self.seen)
     }
 

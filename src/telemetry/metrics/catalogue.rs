@@ -94,6 +94,8 @@ catalogue! {
         "Records in a Kafka transaction.";
     KAFKA_TRANSACTION_BYTES = Histogram(BYTES), "outboxd_kafka_transaction_bytes", [],
         "Bytes of keys and values in a Kafka transaction.";
+    KAFKA_SPLIT = Counter, "outboxd_kafka_split_total", [],
+        "Kafka transactions that ended within a source transaction (`batch.oversize = \"split\"`): its records did not become visible together.";
     KAFKA_FENCED = Counter, "outboxd_kafka_fenced_total", [],
         "Times Kafka fenced this instance's producer: another instance of the same name took over.";
     KAFKA_QUEUE_MESSAGES = Gauge, "outboxd_kafka_queue_messages", [],

@@ -86,18 +86,23 @@ impl Read {
         })
     }
 
-    /// It ends between two source transactions: behind the first and before the second.
+    /// It ends between two source transactions: behind the first and before the second; or, if it says so, within one.
     fn covers(&self, rows: &[Row]) -> Result<(), String> {
         if self.records > rows.len() {
             return Err(format!("covers {} rows of {}", self.records, rows.len()));
         }
         let (passed, ahead) = rows.split_at(self.records);
-        let (last, next) = (passed.last(), ahead.first());
-        if let (Some(last), Some(next)) = (last, next)
-            && last.transaction == next.transaction
-        {
-            return Err(format!("ends inside {}", last.transaction));
+        let next = ahead.first();
+        let within = next.filter(|next| passed.last().is_some_and(|last| last.transaction == next.transaction));
+        let begun = within.map_or(0, |next| next.ordinal);
+        if !self.says_begun(within) {
+            let says = self.value.get("begun");
+            return Err(match within {
+                Some(row) => format!("ends inside {} behind {begun} rows, but says {says:?}", row.transaction),
+                None => format!("ends between transactions, but says {says:?}"),
+            });
         }
+        let last = passed[..self.records - begun].last();
         for (row, expected) in [(last, true), (next, false)] {
             let covers = row.map(|row| position::covers(&self.value, &row.transaction, &row.end));
             if row.is_some() && covers != Some(Some(expected)) {
@@ -105,6 +110,23 @@ impl Read {
             }
         }
         Ok(())
+    }
+}
+
+impl Read {
+    /// Whether it names the transaction of this row as published up to it, or none if there is none.
+    fn says_begun(&self, next: Option<&Row>) -> bool {
+        let (Some(next), Some(begun)) = (next, self.value.get("begun")) else {
+            return next.is_none() && self.value.get("begun").is_none();
+        };
+        let number = |path| begun.pointer(path).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
+        let text = |path| begun.pointer(path).and_then(Value::as_str);
+        let by_file =
+            text("/terminator/file").zip(number("/terminator/end")).map(|(file, end)| format!("{file}:{end}"));
+        let same_gtid = text("/terminator/gtid").is_none_or(|gtid| gtid == next.transaction);
+        (number("/published"), number("/records")) == (Some(next.ordinal), Some(next.count))
+            && same_gtid
+            && by_file.as_deref() == Some(&next.end)
     }
 }
 

@@ -257,6 +257,29 @@ fn checkpoints_follow_each_other_and_cover_whole_transactions() {
     // The last one, so that no hash behind it is wrong.
     let inside = |all: &mut Vec<Observed>| rewrite(&mut all[3], r#""records":12"#, r#""records":11"#);
     expect_checkpoints(inside, &[(Defect::CheckpointCover, 2)]);
+    // It may end there if it says so, in front of that transaction; the newest may not.
+    let begun = |published: u8, id: &str| {
+        format!(
+            r#""records":11}},"begun":{{"published":{published},"records":3,"terminator":{{"gtid":"{id}","file":"bin.000001","end":400}}"#
+        )
+    };
+    for (published, id, set, wrong) in [
+        (2, "uuid:3", "uuid:0-2", 1),
+        (1, "uuid:3", "uuid:0-2", 2),
+        (2, "uuid:2", "uuid:0-2", 2),
+        (2, "uuid:3", "uuid:0-3", 2),
+        (2, "uuid:3", "uuid:0-1", 2),
+    ] {
+        let split = |all: &mut Vec<Observed>| {
+            rewrite(&mut all[3], r#""records":12"#, &begun(published, id));
+            rewrite(&mut all[3], "uuid:0-3", set);
+        };
+        expect_checkpoints(split, &[(Defect::CheckpointCover, wrong)]);
+    }
+    let between = |all: &mut Vec<Observed>| {
+        rewrite(&mut all[3], r#""records":12"#, &begun(3, "uuid:3").replace(r#""records":11"#, r#""records":12"#));
+    };
+    expect_checkpoints(between, &[(Defect::CheckpointCover, 1)]);
     let stale = |all: &mut Vec<Observed>| rewrite(&mut all[3], "uuid:0-3", "uuid:0-2");
     expect_checkpoints(stale, &[(Defect::CheckpointCover, 1)]);
     expect_checkpoints(|all| drop(all.pop()), &[(Defect::CheckpointCover, 1)]);

@@ -32,7 +32,10 @@ pub use checks::derive_server_id;
 pub use diagnose::{Mistake, Mistakes};
 pub use fingerprint::selection;
 pub use layers::Sources;
+pub use outboxes::{OnUpdate, OutboxConfig};
 pub use reference::reference;
+pub use secret::Secret;
+pub use template::{TopicPart, TopicTemplate};
 
 /// A checked configuration, and what should be known about it.
 #[derive(Clone, Debug)]
@@ -251,84 +254,6 @@ pub enum Oversize {
     Split,
 }
 
-/// `[outbox.NAME]`: one outbox table and how its rows become records.
-#[derive(Clone, Debug)]
-pub struct OutboxConfig {
-    /// NAME.
-    pub name: String,
-    /// Schema of the table.
-    pub database: String,
-    /// Table.
-    pub table: String,
-    /// Column for the header `id`.
-    pub id: String,
-    /// Column for `{aggregate_type}` in the topic.
-    pub aggregate_type: String,
-    /// Column for the key.
-    pub aggregate_id: String,
-    /// Column for `{event_type}` in the topic, if the template uses it.
-    pub event_type: Option<String>,
-    /// Column for the value.
-    pub payload: String,
-    /// Topic template.
-    pub topic: TopicTemplate,
-    /// Column for the record timestamp; else the commit's time.
-    pub timestamp: Option<String>,
-    /// Add the header `outboxd-source`.
-    pub source_header: bool,
-    /// What an update of an outbox row does.
-    pub on_update: OnUpdate,
-    /// `[outbox.NAME.headers]`: (header, column), in file order.
-    pub headers: Vec<(String, String)>,
-}
-
-impl OutboxConfig {
-    /// Every column that a row is read for; one may come twice.
-    pub fn columns(&self) -> impl Iterator<Item = &str> {
-        let fixed = [&self.id, &self.aggregate_type, &self.aggregate_id, &self.payload];
-        let optional = self.event_type.iter().chain(&self.timestamp);
-        let headers = self.headers.iter().map(|(_, column)| column);
-        fixed.into_iter().chain(optional).chain(headers).map(String::as_str)
-    }
-}
-
-/// `topic`, parsed: literal parts and columns. `{aggregate_type}`, `{event_type}` are the fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicTemplate(pub Vec<TopicPart>);
-
-impl TopicTemplate {
-    /// The topic of a template without fields.
-    pub fn literal(&self) -> Option<String> {
-        let part = |part: &TopicPart| match part {
-            TopicPart::Literal(text) => Some(text.clone()),
-            TopicPart::AggregateType | TopicPart::EventType => None,
-        };
-        self.0.iter().map(part).collect()
-    }
-}
-
-/// One part of a topic template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TopicPart {
-    /// Text as it is.
-    Literal(String),
-    /// The row's aggregate type.
-    AggregateType,
-    /// The row's event type.
-    EventType,
-}
-
-/// `on_update`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUpdate {
-    /// Stop the relay (OBX-3005).
-    Stop,
-    /// Count and log it.
-    Warn,
-    /// Publish the row as it is after the update.
-    Emit,
-}
-
 /// `[http]`.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
@@ -354,26 +279,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// A secret: never shown by `Debug` or `Display`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself, for the one place that sends it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
 }

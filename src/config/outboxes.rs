@@ -2,11 +2,62 @@
 
 use super::checks::not_empty;
 use super::settings::Settings;
-use super::template::parse_template;
-use super::{OnUpdate, OutboxConfig, TopicPart};
+use super::template::{TopicPart, TopicTemplate, parse_template};
 
 /// Headers that outboxd writes itself.
 const RESERVED: [&str; 2] = ["id", "outboxd-source"];
+
+/// `[outbox.NAME]`: one outbox table and how its rows become records.
+#[derive(Clone, Debug)]
+pub struct OutboxConfig {
+    /// NAME.
+    pub name: String,
+    /// Schema of the table.
+    pub database: String,
+    /// Table.
+    pub table: String,
+    /// Column for the header `id`.
+    pub id: String,
+    /// Column for `{aggregate_type}` in the topic.
+    pub aggregate_type: String,
+    /// Column for the key.
+    pub aggregate_id: String,
+    /// Column for `{event_type}` in the topic, if the template uses it.
+    pub event_type: Option<String>,
+    /// Column for the value.
+    pub payload: String,
+    /// Topic template.
+    pub topic: TopicTemplate,
+    /// Column for the record timestamp; else the commit's time.
+    pub timestamp: Option<String>,
+    /// Add the header `outboxd-source`.
+    pub source_header: bool,
+    /// What an update of an outbox row does.
+    pub on_update: OnUpdate,
+    /// `[outbox.NAME.headers]`: (header, column), in file order.
+    pub headers: Vec<(String, String)>,
+}
+
+impl OutboxConfig {
+    /// Every column that a row is read for; one may come twice.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let fixed = [&self.id, &self.aggregate_type, &self.aggregate_id, &self.payload];
+        let optional = self.event_type.iter().chain(&self.timestamp);
+        let headers = self.headers.iter().map(|(_, column)| column);
+        fixed.into_iter().chain(optional).chain(headers).map(String::as_str)
+    }
+}
+
+/// `on_update`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUpdate {
+    /// Stop the relay (OBX-3005).
+    Stop,
+    /// Count and log it.
+    Warn,
+    /// Publish the row as it is after the update.
+    Emit,
+}
 
 /// Checks every outbox, then what must hold between them.
 pub(super) fn outboxes(settings: &mut Settings<'_>, checkpoint_topic: Option<&str>) -> Vec<OutboxConfig> {

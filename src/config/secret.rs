@@ -1,6 +1,5 @@
 //! The source's password: from exactly one of three places, and a look at who else can read it.
 
-use super::Secret;
 use super::layers::{Origin, Sources};
 use super::settings::Settings;
 use std::io;
@@ -9,6 +8,28 @@ use std::path::Path;
 const INLINE: &str = "source.password";
 const FILE: &str = "source.password_file";
 const VARIABLE: &str = "source.password_env";
+
+/// A secret: never shown by `Debug` or `Display`.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
 
 /// Resolves the password.
 pub(super) fn resolve(settings: &mut Settings<'_>, sources: &Sources) -> Option<Secret> {

@@ -1,12 +1,37 @@
 //! `topic` → [`TopicTemplate`]: literal text and the fields `{aggregate_type}`, `{event_type}`.
 
 use super::keys::closest;
-use super::{TopicPart, TopicTemplate};
 
 /// Kafka's longest topic name.
 pub(super) const MAX_TOPIC: usize = 249;
 
 const FIELDS: [&str; 2] = ["aggregate_type", "event_type"];
+
+/// `topic`, parsed: literal parts and columns. `{aggregate_type}`, `{event_type}` are the fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTemplate(pub Vec<TopicPart>);
+
+impl TopicTemplate {
+    /// The topic of a template without fields.
+    pub fn literal(&self) -> Option<String> {
+        let part = |part: &TopicPart| match part {
+            TopicPart::Literal(text) => Some(text.clone()),
+            TopicPart::AggregateType | TopicPart::EventType => None,
+        };
+        self.0.iter().map(part).collect()
+    }
+}
+
+/// One part of a topic template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicPart {
+    /// Text as it is.
+    Literal(String),
+    /// The row's aggregate type.
+    AggregateType,
+    /// The row's event type.
+    EventType,
+}
 
 /// Parses a template; the error completes the sentence "KEY = VALUE …".
 pub(super) fn parse_template(text: &str) -> Result<TopicTemplate, String> {

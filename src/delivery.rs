@@ -197,9 +197,10 @@ impl Deliverer {
         Ok(deliverer)
     }
 
-    /// The source was found to be this one, read by this owner's present incarnation: the next checkpoint says so.
-    pub fn adopt(&mut self, source: SourceIdentity, owner: Owner) {
-        self.chain.adopt(source, owner);
+    /// The source was found to be this one, read by this owner's present incarnation, with the configuration of this hash:
+    /// the next checkpoint says so.
+    pub fn adopt(&mut self, source: SourceIdentity, owner: Owner, config: &str) {
+        self.chain.adopt(source, owner, config);
     }
 
     /// The checkpoint that Kafka holds.

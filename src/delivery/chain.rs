@@ -32,11 +32,13 @@ impl Chain {
         &self.tip
     }
 
-    /// The source was found to be this one, read by this owner's present incarnation: the next checkpoint says so.
-    pub(crate) fn adopt(&mut self, source: SourceIdentity, owner: Owner) {
+    /// The source was found to be this one, read by this owner's present incarnation, with the configuration of this hash:
+    /// the next checkpoint says so.
+    pub(crate) fn adopt(&mut self, source: SourceIdentity, owner: Owner, config: &str) {
         for delivery in [&mut self.last, &mut self.tip] {
             delivery.checkpoint.source = source.clone();
             delivery.checkpoint.owner = owner.clone();
+            config.clone_into(&mut delivery.checkpoint.config);
         }
     }
 
@@ -61,5 +63,26 @@ impl Chain {
         let checkpoint = transaction.checkpoint.take();
         self.last = checkpoint.ok_or_else(|| Error::new(Code::Internal, "I4: no checkpoint was sent"))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::CheckpointId;
+    use crate::checkpoint::tests::checkpoint;
+
+    #[test]
+    fn the_next_checkpoint_says_who_reads_what_and_how() {
+        let id = CheckpointId { sequence: 41, crc32: 1 };
+        let mut chain = Chain::new(Delivery { checkpoint: checkpoint(), id: id.clone() });
+        let (mut source, mut owner) = (checkpoint().source, checkpoint().owner);
+        (source.server_version, owner.incarnation) = ("10.0".into(), 7);
+        chain.adopt(source.clone(), owner.clone(), "another mapping");
+        for delivery in [chain.last(), chain.tip()] {
+            let Delivery { checkpoint, id: unchanged } = delivery;
+            assert_eq!((&checkpoint.source, &checkpoint.owner, unchanged), (&source, &owner, &id));
+            assert_eq!(checkpoint.config, "another mapping");
+        }
     }
 }

@@ -78,7 +78,7 @@ impl Beginning<'_> {
                 (deliverer, server, source)
             }
         };
-        deliverer.adopt(source::identity(&reached), self.relay.owner_of(memory));
+        deliverer.adopt(source::identity(&reached), self.relay.owner_of(memory), &config.fingerprint());
         self.report(&deliverer, &reached, resumed);
         Ok((deliverer, source))
     }

@@ -458,7 +458,8 @@ impl Process {
 
     fn take_off(&mut self, around: &mut Around<'_>) -> Result<()> {
         let Some(mut chain) = self.chain.take() else { return Ok(()) };
-        chain.adopt(source::identity(), self.relay.owner_of(&self.memory));
+        let config = chain.last().checkpoint().config.clone();
+        chain.adopt(source::identity(), self.relay.owner_of(&self.memory), &config);
         let from = chain.last().checkpoint();
         let (sender, receiver) = channel::channel(around.settings.in_flight);
         let run = Run {

@@ -36,6 +36,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// `heartbeat.interval.ms` at most: by its next heartbeat a member learns that another one has left.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
+/// `topic.metadata.refresh.interval.ms`. librdkafka sends no two joins within a second, and a member that has just joined
+/// needs another one or two when the leader goes. An answer with metadata ends that pause
+/// (`rd_kafka_parse_Metadata` in `rdkafka_metadata.c`).
+const REFRESH: Duration = Duration::from_millis(200);
+
 /// librdkafka's `max.poll.interval.ms`; a release may take as long as a drain.
 const POLL_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -96,6 +101,7 @@ impl Membership {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", millis(session))
             .set("heartbeat.interval.ms", millis(HEARTBEAT.min(session / 4)))
+            .set("topic.metadata.refresh.interval.ms", millis(REFRESH))
             .set("max.poll.interval.ms", millis(POLL_INTERVAL + config.shutdown_timeout))
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "latest")

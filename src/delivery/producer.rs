@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::classify::{Answer, CommitSeen};
@@ -82,11 +83,7 @@ impl Producer {
         let native = NativeProducer::new(producer);
         failpoint::hit("producer_created")?;
         if id.is_some() {
-            // Connected first: without a broker at hand librdkafka looks for the coordinator again only after 500 ms.
-            let client = native.wrapper().client();
-            client
-                .fetch_metadata(Some(&config.kafka.checkpoint_topic), REQUEST_TIMEOUT)
-                .map_err(|e| kafka::error(&e, "connecting the Kafka producer"))?;
+            connect(&native, &config.kafka.checkpoint_topic)?;
             native.init_transactions(INIT_STEP).map_err(|e| init_error(&e))?;
         }
         failpoint::hit("init_done")?;
@@ -251,6 +248,19 @@ fn millis(client: &ClientConfig, key: &str) -> Option<Duration> {
 
 pub(super) fn is_fence(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
+}
+
+/// Connects to a broker by its own name. Without one at hand librdkafka looks for the coordinator again only after 500 ms,
+/// and a bootstrap address does not do: its connection ends as soon as the brokers' names are known.
+fn connect(native: &NativeProducer<Events>, topic: &str) -> Result<()> {
+    let client = native.wrapper().client();
+    let failed = |e: KafkaError| kafka::error(&e, "connecting the Kafka producer");
+    let metadata = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(failed)?;
+    let led = |topic: &MetadataTopic| topic.partitions().iter().find(|p| p.leader() >= 0).map(|p| p.id());
+    if let Some(partition) = metadata.topics().first().and_then(led) {
+        client.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn init_error(error: &NativeError) -> Error {

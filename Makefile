@@ -19,8 +19,10 @@ BENCH_ARGS ?=
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
 # What make test-crash runs: these files of tests/it.
-PROOFS := decides_unknown_outcomes leaks_nothing leaves_its_successor_alone resumes_exactly_once survives_cluster_faults \
-    survives_stray_commits survives_topic_changes takes_over
+PROOFS := decides_unknown_outcomes leaks_nothing leaves_its_successor_alone resumes_exactly_once survives_broker_loss \
+    survives_cluster_faults survives_stray_commits survives_topic_changes
+# And these have time limits: nothing runs beside them.
+TIMED_PROOFS := takes_over
 # make soak-crash N=…: crash injections.
 N ?= 10000
 
@@ -45,6 +47,8 @@ test: setup ## build and run every test, on real servers
 test-crash: setup ## the proofs in full: every fault, many times (under an hour)
 	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
 	    --include-ignored --test-threads=$(TEST_THREADS) $(PROOFS)
+	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
+	    --include-ignored --test-threads=1 $(TIMED_PROOFS)
 	@cargo test --test it holds_no_failpoint
 
 # make simulate SCHEDULES=…: how many seeds.

@@ -8,7 +8,7 @@ use testbed::{Mysql, MysqlOptions};
 
 use crate::support::ending::stopped;
 use crate::support::proof;
-use crate::support::proxied::{Lane, in_lanes, proxied};
+use crate::support::proxied::{Lane, Proxied, in_lanes, proxied};
 
 /// INVALID_PRODUCER_EPOCH and PRODUCER_FENCED.
 const FENCED: [i16; 2] = [47, 90];
@@ -94,18 +94,22 @@ const TIMED_OUT: Row = Row {
 
 #[test]
 fn the_checkpoint_decides_whatever_became_of_a_commit() {
-    show("outcomes", "", &ROWS);
+    show(proxied(), "outcomes", "", &ROWS, proof::times(1, 100));
+}
+
+#[test]
+#[ignore = "make test-crash"]
+fn the_checkpoint_decides_with_three_brokers_too() {
+    show(&Proxied::start(3), "outcomes_of_three", "", &ROWS, proof::times(1, 10));
 }
 
 #[test]
 fn a_transaction_that_the_coordinator_gave_up_is_sent_again() {
-    show("given_up", SHORT_TIMEOUTS, &[TIMED_OUT]);
+    show(proxied(), "given_up", SHORT_TIMEOUTS, &[TIMED_OUT], proof::times(1, 100));
 }
 
-/// Once each, or 100 times each in a full proof.
-fn show(name: &str, extra: &str, rows: &[Row]) {
-    let tries = proof::times(1, 100);
-    in_lanes(name, &proof::lanes(tries), extra, |lane: &Lane, tries| {
+fn show(servers: &Proxied, name: &str, extra: &str, rows: &[Row], tries: usize) {
+    in_lanes(servers, name, &proof::lanes(tries), extra, |lane: &Lane<'_>, tries| {
         for row in rows {
             for _ in 0..tries {
                 once(lane, row);
@@ -117,10 +121,10 @@ fn show(name: &str, extra: &str, rows: &[Row]) {
     }
 }
 
-fn once(lane: &Lane, row: &Row) {
+fn once(lane: &Lane<'_>, row: &Row) {
     let before = lane.said(row.says);
     let on_commit = Script::on(Api::EndTxn).of(&lane.transactional_id());
-    let scripted = proxied().proxy.arm((row.script)(on_commit));
+    let scripted = lane.servers.proxy.arm((row.script)(on_commit));
     lane.wait(row.name, || lane.said(row.says) > before);
     if row.late != Late::None {
         lane.wait("the late request to arrive", || !scripted.late_answers().is_empty());
@@ -138,18 +142,18 @@ fn is_fenced(scripted: &Scripted) -> bool {
 #[test]
 fn a_commit_that_a_rival_overtakes_is_refused_and_the_older_instance_ends() {
     let mysql = Mysql::start(MysqlOptions::default()).unwrap();
-    let mut lane = Lane::start("rival", &mysql, "");
+    let mut lane = Lane::start(proxied(), "rival", &mysql, "");
     let tries = proof::times(1, 100);
     for _ in 0..tries {
         let late = Script::on(Api::EndTxn).of(&lane.transactional_id()).at_broker(AtBroker::Late(Moment::AfterInit));
-        let scripted = proxied().proxy.arm(late.at_client(AtClient::Silence));
+        let scripted = lane.servers.proxy.arm(late.at_client(AtClient::Silence));
         lane.wait("the commit to be kept back", || scripted.hits() > 0);
         let older = lane.succeed();
         lane.wait("the newer instance to deliver", || lane.instance.delivered() > 0);
         assert_eq!(scripted.late_answers().len(), 1);
         assert!(is_fenced(&scripted), "{:?}", scripted.late_answers());
         // Its own request is still open; cut, it is sent again and refused.
-        proxied().proxy.cut_all();
+        lane.servers.proxy.cut_all();
         stopped(older).because(FENCE, 3, &["took over"], "");
     }
     println!("a rival took over: {tries} tries");

@@ -1,7 +1,7 @@
 //! The control: begin, produce, commit, again, on one producer, as a relay would that trusts a commit's success. It must
 //! tear what outboxd does not, or the test would prove nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -9,6 +9,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use testbed::Observed;
+use testbed::oracle::edges;
 
 use super::PATIENCE;
 
@@ -60,6 +61,17 @@ impl PlainLoop {
         }
         self.producer.flush(TIMEOUT)
     }
+}
+
+/// How many ended a partition's visible part before they were whole.
+pub(crate) fn torn_when_stable(records: &[Observed], stable: &[i64]) -> usize {
+    let records: Vec<&Observed> = records.iter().collect();
+    let name = |record: &Observed| record.header("place").unwrap().split_once('#').unwrap().0.to_owned();
+    let seen_whole =
+        |record: &Observed| record.header("place").unwrap().ends_with(&format!("#{}/{RECORDS}", RECORDS - 1));
+    let torn: HashSet<String> =
+        edges(&records, stable).map(|(_, last, _)| last).filter(|last| !seen_whole(last)).map(name).collect();
+    torn.len()
 }
 
 /// The transactions of which some records are visible and some are not.

@@ -4,7 +4,7 @@
 const VARIABLE: &str = "OUTBOXD_PROOF";
 
 /// Relays that a full proof keeps busy at once: most of their time they wait for the next attempt of a request.
-const LANES: usize = 6;
+pub(crate) const LANES: usize = 6;
 
 /// Whether this is a full proof.
 pub(crate) fn is_full() -> bool {

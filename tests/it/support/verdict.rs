@@ -53,6 +53,8 @@ pub(crate) struct Case<'a> {
     instance: &'a Instance,
     rows: Vec<Row>,
     rules: Rules,
+    /// Whether what was visible at each last stable offset is judged, too; always in a full proof.
+    pub(crate) every_stable_offset: bool,
 }
 
 impl<'a> Case<'a> {
@@ -69,7 +71,7 @@ impl<'a> Case<'a> {
             event_type_header: Some("eventType".to_owned()),
             ..Rules::default()
         };
-        Self { kafka, instance, rows, rules }
+        Self { kafka, instance, rows, rules, every_stable_offset: proof::is_full() }
     }
 
     /// Judges records and every checkpoint.
@@ -79,6 +81,17 @@ impl<'a> Case<'a> {
         let records = Observer::read_all(self.kafka, &[CHECKPOINTS], Isolation::ReadCommitted).unwrap();
         let checkpoints = verdict.add_checkpoints(&self.rows, &records, &self.instance.name);
         (verdict, checkpoints)
+    }
+
+    /// Costs a Java machine for each topic.
+    fn look_at_stable_offsets(&self, verdict: &mut Verdict, seen: &[Observed], checkpoints: &Checkpoints) {
+        if !self.every_stable_offset {
+            return;
+        }
+        for topic in TYPES.map(|kind| self.instance.topic(kind)) {
+            let stable = self.kafka.stable_offsets(&topic).unwrap();
+            verdict.add_stable(&self.rows, seen, checkpoints, (&topic, &stable), &self.rules);
+        }
     }
 
     /// Judges records that may be repeated; the number of repetitions.
@@ -96,9 +109,10 @@ impl<'a> Case<'a> {
         let seen = observe(self.kafka, self.instance);
         let (mut verdict, checkpoints) = self.judge(&seen);
         if let Some((_, metrics)) = self.instance.get("/metrics") {
-            let owner = checkpoints.newest_owner.unwrap();
-            verdict.add_metrics(&self.rows, checkpoints.began_at[&owner], &metrics, &self.rules).unwrap();
+            let owner = checkpoints.newest_owner.as_ref().unwrap();
+            verdict.add_metrics(&self.rows, checkpoints.began_at[owner], &metrics, &self.rules).unwrap();
         }
+        self.look_at_stable_offsets(&mut verdict, &seen, &checkpoints);
         if proof::is_full() {
             let all = read(self.kafka, self.instance, Isolation::ReadUncommitted);
             println!("{:<18}{:>10}", "aborted records", all.len() - seen.len());

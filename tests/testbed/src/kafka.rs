@@ -15,6 +15,7 @@ use crate::cache::{RunDir, Servers};
 use crate::process::{self, Process};
 use crate::{ports, wait};
 
+mod log;
 mod probe;
 mod properties;
 mod tools;

@@ -6,6 +6,8 @@
 //! - [`judge`] compares the two by the rows' ids and gives a [`Verdict`].
 //! - [`Verdict::add_checkpoints`] compares every checkpoint record with the truth: each must cover whole source
 //!   transactions, exactly those of its position, and name the one before it.
+//! - [`Verdict::add_stable`] looks at every last stable offset that a partition has had: what was visible there ended with
+//!   a checkpoint.
 //! - [`Verdict::add_metrics`] compares what the relay counted with the truth.
 //!
 //! No code is shared with the relay, not even the partitioner.
@@ -18,6 +20,7 @@ mod judge;
 mod metrics;
 mod murmur2;
 mod position;
+mod stable;
 #[cfg(test)]
 mod tests;
 pub mod truth;
@@ -25,6 +28,7 @@ pub mod truth;
 pub use checkpoints::Checkpoints;
 pub use judge::judge;
 pub use murmur2::partition;
+pub use stable::edges;
 
 /// How values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +84,7 @@ pub enum Defect {
     ReorderedInKey,
     /// A record comes after a later row's in the same partition.
     OutOfLogOrder,
-    /// Of a source transaction some records are seen and some are not.
+    /// Of a source transaction some records are seen and some are not, at the end or at any last stable offset.
     Torn,
     /// A record's key or value is not the row's.
     Changed,
@@ -150,6 +154,8 @@ pub struct Verdict {
     pub observed: usize,
     /// Checkpoint records that were looked at.
     pub checkpoints: usize,
+    /// Last stable offsets that were looked at.
+    pub stable_offsets: usize,
     defects: BTreeMap<Defect, (usize, Vec<String>)>,
 }
 
@@ -186,6 +192,7 @@ impl fmt::Display for Verdict {
         writeln!(f, "{:<18}{:>10}", "committed rows", self.committed)?;
         writeln!(f, "{:<18}{:>10}", "records seen", self.observed)?;
         writeln!(f, "{:<18}{:>10}", "checkpoints", self.checkpoints)?;
+        writeln!(f, "{:<18}{:>10}", "stable offsets", self.stable_offsets)?;
         for defect in Defect::ALL {
             writeln!(f, "{:<18}{:>10}", defect.name(), self.count(defect))?;
             for example in self.examples(defect) {

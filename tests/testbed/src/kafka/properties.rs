@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 
 use super::Kafka;
 
+/// The oracle looks at every checkpoint, also at the end of a long run: nothing may be compacted away before.
+const COMPACTION_LAG_MS: u64 = 24 * 3_600_000;
+
 /// Any UUID in Kafka's base64 spelling will do: clusters are told apart by their ports.
 const CLUSTER_ID: &str = "b3V0Ym94ZC10ZXN0YmVkMQ";
 
@@ -66,6 +69,7 @@ transaction.state.log.num.partitions=5
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
+log.cleaner.min.compaction.lag.ms={COMPACTION_LAG_MS}
 ",
             voters = voters.join(","),
             external = ports.external,

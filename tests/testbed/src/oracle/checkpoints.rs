@@ -1,6 +1,6 @@
 //! Every checkpoint record against the truth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::Observed;
 pub struct Checkpoints {
     /// For each process that wrote one: the number of rows that its first one covered.
     pub began_at: BTreeMap<String, usize>,
+    /// The number of rows that each one covered.
+    pub ends: BTreeSet<usize>,
     /// The process that wrote the newest.
     pub newest_owner: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Verdict {
                 self.add(Defect::CheckpointCover, || format!("{}: {why}", what()));
             }
             before = Some((Link { sequence: read.sequence, crc32: crc32(bytes) }, read.records));
+            found.ends.insert(read.records);
             found.began_at.entry(read.owner.clone()).or_insert(read.records);
             found.newest_owner = Some(read.owner);
         }

@@ -178,7 +178,7 @@ fn describe(record: &Observed, rules: &Rules) -> String {
     )
 }
 
-fn describe_row(row: &Row) -> String {
+pub(super) fn describe_row(row: &Row) -> String {
     format!(
         "{}#{} id {} key {} payload {}",
         row.transaction,

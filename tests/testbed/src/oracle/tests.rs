@@ -303,3 +303,21 @@ fn counters_are_those_of_the_rows_behind_the_first_checkpoint() {
     }
     assert!(Verdict::default().add_metrics(&rows(), 13, metrics, &rules()).is_err());
 }
+
+#[test]
+fn a_stable_offset_inside_a_transaction_is_found() {
+    let (rows, records) = (rows(), delivered(&rows()));
+    // Checkpoints behind the first two transactions and behind the last one.
+    let checkpoints = super::Checkpoints { ends: [6, 12].into(), ..super::Checkpoints::default() };
+    let torn = |partition: i32, stable: &[i64]| {
+        let mut verdict = Verdict::default();
+        let stable = [(partition, stable.to_vec())].into();
+        verdict.add_stable(&rows, &records, &checkpoints, (TOPIC, &stable), &rules());
+        assert_eq!(verdict.stable_offsets, stable[&partition].len());
+        verdict.count(Defect::Torn)
+    };
+    let partition = records[0].partition;
+    assert_eq!(torn(partition, &[0, 6, 12]), 0);
+    assert_eq!(torn(partition, &[0, 2, 6]), 1, "inside the first transaction");
+    assert_eq!(torn(partition, &[0, 3, 9]), 2, "between source transactions, but inside a Kafka transaction");
+}

@@ -31,7 +31,7 @@ impl Incarnation {
     /// Creates the producers and fences every older one of this relay. At least once: one producer, nothing to fence.
     ///
     /// # Errors
-    /// As [`Producer::create`].
+    /// As `Producer::create`.
     pub async fn begin(config: &Config, metrics: Arc<Metrics>) -> Result<(Self, Fence)> {
         let trouble = Arc::new(Trouble::default());
         let create = |id: Option<String>| {

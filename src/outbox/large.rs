@@ -1,6 +1,6 @@
 //! Groups whose rows are too many to be held: read twice (ADR 12).
 //!
-//! The first reading keeps no row, only which row events survive: [`Survivors`]. At the commit they become a [`Large`], with
+//! The first reading keeps no row, only which row events survive: `Survivors`. At the commit they become a [`Large`], with
 //! which the group is read again: rows that are known to be committed leave at once, as [`Part`]s, but those that were
 //! published already.
 

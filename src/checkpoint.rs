@@ -224,7 +224,7 @@ impl Checkpoint {
     /// `Internal` if the delta does not begin here, or ends where no checkpoint may be taken (I1, I2).
     pub fn advance(&self, id: &CheckpointId, delta: &CheckpointDelta) -> Result<Self> {
         ensure_follows(self.place(), delta.from)?;
-        if delta.begun.as_ref().map_or(0, |begun| begun.published) != delta.to.records {
+        if published(delta.begun.as_deref()) != delta.to.records {
             let what = format!("I2: a checkpoint behind {}, inside a source transaction", delta.to);
             return Err(Error::new(Code::Internal, what));
         }
@@ -241,8 +241,7 @@ impl Checkpoint {
 
     /// How far the source is processed.
     pub fn place(&self) -> Place {
-        let records = self.begun.as_ref().map_or(0, |begun| begun.published);
-        Place { groups: self.counters.groups, records }
+        Place { groups: self.counters.groups, records: published(self.begun.as_deref()) }
     }
 
     /// Moves behind the groups of `delta`, or behind the head of a file.
@@ -307,6 +306,11 @@ impl Checkpoint {
             begun: self.begun.clone(),
         }
     }
+}
+
+/// Records of the group behind a place that are published.
+fn published(begun: Option<&Begun>) -> u64 {
+    begun.map_or(0, |begun| begun.published)
 }
 
 fn mixed(error: MixedGtids) -> Error {

@@ -2,8 +2,6 @@
 //! noticed, and none is passed over in silence. `proves_the_history.rs` has the changes that SQL can make.
 
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::process::Command;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,12 +12,7 @@ use testbed::{Daemon, Mysql, MysqlOptions, Product};
 
 use crate::support::PATIENCE;
 use crate::support::ending::{end, stopped};
-use crate::support::source::{MARIADB_FILE, MARIADB_GTID, MYSQL_FILE, MYSQL_GTID, Source, kafka};
-
-pub(crate) fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("--archive").args([from, to]).status().unwrap();
-    assert!(copied.success());
-}
+use crate::support::source::{MARIADB_FILE, MARIADB_GTID, MYSQL_FILE, MYSQL_GTID, Source, copy, kafka};
 
 /// An older copy of the data folder, which then overtakes the checkpoint: same server_uuid, same file names.
 fn restored_from_an_older_copy(source: &mut Source) {

@@ -6,9 +6,9 @@ use serde_json::Value;
 use testbed::oracle::{Rules, judge, truth};
 use testbed::{Isolation, Mysql, MysqlOptions, Observer, Product, shared};
 
-use crate::notices_other_histories::copy;
 use crate::support::ending::{end, stopped};
 use crate::support::reader;
+use crate::support::source::copy;
 use crate::support::verdict::CHECKPOINTS;
 use crate::support::{Instance, Outbox, PATIENCE};
 
@@ -115,10 +115,13 @@ fn exactly_once_over_crashes(name: &str, options: MysqlOptions, extra: &str, spl
     judged(&outbox, ROWS + 801);
 }
 
+fn two_halves(half: &str) -> String {
+    format!("BEGIN; {half}; {}; COMMIT", rows("b", ROWS / 2))
+}
+
 #[test]
 fn a_split_transaction_is_published_once_by_gtid() {
-    let split = |half: &str| format!("BEGIN; {half}; {}; COMMIT", rows("b", ROWS / 2));
-    exactly_once_over_crashes("split_gtid", MysqlOptions::default(), "", split);
+    exactly_once_over_crashes("split_gtid", MysqlOptions::default(), "", two_halves);
 }
 
 #[test]
@@ -133,8 +136,7 @@ fn a_split_transaction_is_published_once_by_file_without_what_was_rolled_back_in
 
 #[test]
 fn a_split_transaction_is_published_once_from_a_mariadb() {
-    let split = |half: &str| format!("BEGIN; {half}; {}; COMMIT", rows("b", ROWS / 2));
-    exactly_once_over_crashes("split_maria", MysqlOptions::mariadb(), "source.positions = \"gtid\"\n", split);
+    exactly_once_over_crashes("split_maria", MysqlOptions::mariadb(), "source.positions = \"gtid\"\n", two_halves);
 }
 
 /// The server is one that has never had the transaction, of which a piece is published; then it has another one instead.

@@ -68,14 +68,14 @@ impl<'a> Outbox<'a> {
         )
     }
 
+    /// The statement that inserts one row into the first outbox of a schema.
+    pub(crate) fn row(schema: &str, id: &str, aggregate_type: &str, key: &str, payload: &str) -> String {
+        format!("INSERT INTO `{schema}`.outbox VALUES ('{id}', '{aggregate_type}', '{key}', 'Happened', '{payload}')")
+    }
+
     /// Inserts one row as a transaction of its own.
     pub(crate) fn insert(&self, id: &str, aggregate_type: &str, key: &str, payload: &str) {
-        let name = &self.name;
-        self.mysql
-            .sql(&format!(
-                "INSERT INTO `{name}`.outbox VALUES ('{id}', '{aggregate_type}', '{key}', 'Happened', '{payload}')"
-            ))
-            .unwrap();
+        self.mysql.sql(&Self::row(&self.name, id, aggregate_type, key, payload)).unwrap();
     }
 
     /// Everything that a `read_committed` consumer sees in these topics.

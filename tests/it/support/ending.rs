@@ -44,6 +44,13 @@ pub(crate) fn ids(records: &[Observed]) -> Vec<&str> {
     records.iter().filter_map(|record| record.header("id")).collect()
 }
 
+/// The same, sorted.
+pub(crate) fn sorted_ids(records: &[Observed]) -> Vec<String> {
+    let mut ids: Vec<String> = ids(records).into_iter().map(str::to_owned).collect();
+    ids.sort();
+    ids
+}
+
 impl Outbox<'_> {
     /// Everything in this outbox's topics.
     pub(crate) fn records(&self) -> Vec<Observed> {
@@ -52,9 +59,6 @@ impl Outbox<'_> {
 
     /// The ids of everything in this outbox's topics, sorted.
     pub(crate) fn sorted_ids(&self) -> Vec<String> {
-        let records = self.records();
-        let mut ids: Vec<String> = ids(&records).into_iter().map(str::to_owned).collect();
-        ids.sort();
-        ids
+        sorted_ids(&self.records())
     }
 }

@@ -1,8 +1,11 @@
 //! A server whose history changes under its relay.
 
+use std::path::Path;
+use std::process::Command;
+
 use testbed::{Kafka, Mysql, MysqlOptions, Product, shared};
 
-use super::ending::{self, end, stopped};
+use super::ending::{end, sorted_ids, stopped};
 use super::proxy::Proxy;
 use super::{Instance, Outbox, reader};
 
@@ -57,9 +60,7 @@ impl Source {
 
     pub(crate) fn insert(&self, ids: &[&str]) {
         for id in ids {
-            let name = &self.relay.name;
-            let row = format!("INSERT INTO `{name}`.outbox VALUES ('{id}', 'Order', '1', 'Happened', '{{}}')");
-            self.mysql.sql(&row).unwrap();
+            self.mysql.sql(&Outbox::row(&self.relay.name, id, "Order", "1", "{}")).unwrap();
         }
     }
 
@@ -72,10 +73,7 @@ impl Source {
     }
 
     pub(crate) fn ids(&self) -> Vec<String> {
-        let records = reader::read(kafka(), &format!("{}.", self.relay.name));
-        let mut ids: Vec<String> = ending::ids(&records).into_iter().map(str::to_owned).collect();
-        ids.sort();
-        ids
+        sorted_ids(&reader::read(kafka(), &format!("{}.", self.relay.name)))
     }
 
     pub(crate) fn refuses(&self, code: &str, status: i32, words: &[&str], fix: &str) {
@@ -87,4 +85,10 @@ impl Source {
 
 pub(crate) fn kafka() -> &'static Kafka {
     &shared().unwrap().kafka
+}
+
+/// Copies a stopped server's data.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("--archive").args([from, to]).status().unwrap();
+    assert!(copied.success());
 }

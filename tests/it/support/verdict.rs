@@ -9,17 +9,15 @@ use testbed::oracle::{Checkpoints, Rules, Verdict, judge};
 use testbed::{Isolation, Kafka, Mysql, Observed, Observer, Product, wait};
 
 use super::workload::{OUTBOXES, TYPES};
-use super::{Instance, PATIENCE, proof, workload};
+use super::{Instance, Outbox, PATIENCE, proof, workload};
 
 /// Waits until the checkpoint stands at the end of the log. A last row sees to it that there is something to deliver:
 /// checkpoints over nothing but other tables are rare.
 pub(crate) fn wait_caught_up(mysql: &Mysql, instance: &Instance) {
     static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let reached = || {
-        let (name, last) = (&instance.name, LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        mysql
-            .sql(&format!("INSERT INTO `{name}`.outbox VALUES ('last-{last}', 'Order', 'last', 'Happened', '{{}}')"))
-            .unwrap();
+        let last = format!("last-{}", LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        mysql.sql(&Outbox::row(&instance.name, &last, "Order", "last", "{}")).unwrap();
         let end = mysql.log_end().unwrap();
         // A MariaDB may write a checkpoint of its own behind the row, when it is done with an older log.
         let wait = if mysql.product() == Product::Mariadb { PATIENCE / 10 } else { PATIENCE };

@@ -21,8 +21,11 @@ const SHORT_TIMEOUTS: &str = "kafka.librdkafka.\"transaction.timeout.ms\" = 1000
                               kafka.librdkafka.\"message.timeout.ms\" = 1000\n\
                               kafka.librdkafka.\"socket.timeout.ms\" = 1000\n";
 
-/// Longer than the coordinator waits, and than it takes to look.
+/// A commit that takes so long is a slow one.
 const TOO_LATE: Duration = Duration::from_millis(1_500);
+
+/// The client sends a request again when it has waited for [`SHORT_TIMEOUTS`]; so much later the coordinator has looked.
+const LOOKED: Duration = Duration::from_millis(900);
 
 const SENT_AGAIN: &str = "was not committed; sending it again";
 const COMMITTED: &str = "the Kafka transaction in doubt was committed";
@@ -32,7 +35,7 @@ const FENCE: &str = "OBX-4203";
 /// A row: what happens to a commit, and what the relay then says.
 struct Row {
     name: &'static str,
-    script: fn(Script) -> Script,
+    scripts: fn(Script) -> Vec<Script>,
     says: &'static str,
     late: Late,
 }
@@ -49,37 +52,37 @@ enum Late {
 const ROWS: [Row; 6] = [
     Row {
         name: "never arrived; an error",
-        script: |on| on.until_init().at_broker(AtBroker::Never).at_client(UNKNOWN),
+        scripts: |on| vec![on.until_init().at_broker(AtBroker::Never).at_client(UNKNOWN)],
         says: SENT_AGAIN,
         late: Late::None,
     },
     Row {
         name: "applied, answer lost; an error",
-        script: |on| on.until_init().at_client(UNKNOWN),
+        scripts: |on| vec![on.until_init().at_client(UNKNOWN)],
         says: COMMITTED,
         late: Late::None,
     },
     Row {
         name: "applied, answer lost; sent again by librdkafka",
-        script: |on| on.at_client(AtClient::Cut),
+        scripts: |on| vec![on.at_client(AtClient::Cut)],
         says: RENEWED,
         late: Late::None,
     },
     Row {
         name: "applied late; an answer after a second and a half",
-        script: |on| on.at_broker(AtBroker::Delayed(TOO_LATE)),
+        scripts: |on| vec![on.at_broker(AtBroker::Delayed(TOO_LATE))],
         says: RENEWED,
         late: Late::None,
     },
     Row {
         name: "applied after the error, before the new fence",
-        script: |on| on.until_init().at_broker(AtBroker::Late(Moment::BeforeInit)).at_client(UNKNOWN),
+        scripts: |on| vec![on.until_init().at_broker(AtBroker::Late(Moment::BeforeInit)).at_client(UNKNOWN)],
         says: COMMITTED,
         late: Late::Applied,
     },
     Row {
         name: "arrives behind the new fence",
-        script: |on| on.until_init().at_broker(AtBroker::Late(Moment::AfterInit)).at_client(UNKNOWN),
+        scripts: |on| vec![on.until_init().at_broker(AtBroker::Late(Moment::AfterInit)).at_client(UNKNOWN)],
         says: SENT_AGAIN,
         late: Late::Fenced,
     },
@@ -87,7 +90,10 @@ const ROWS: [Row; 6] = [
 
 const TIMED_OUT: Row = Row {
     name: "the coordinator gave it up",
-    script: |on| on.at_broker(AtBroker::Delayed(TOO_LATE)),
+    scripts: |on| {
+        let lost = on.clone().at_broker(AtBroker::Never).at_client(AtClient::Silence);
+        vec![lost, on.at_broker(AtBroker::Delayed(LOOKED))]
+    },
     says: SENT_AGAIN,
     late: Late::None,
 };
@@ -124,11 +130,12 @@ fn show(servers: &Proxied, name: &str, extra: &str, rows: &[Row], tries: usize) 
 fn once(lane: &Lane<'_>, row: &Row) {
     let before = lane.said(row.says);
     let on_commit = Script::on(Api::EndTxn).of(&lane.transactional_id());
-    let scripted = lane.servers.proxy.arm((row.script)(on_commit));
+    let armed: Vec<Scripted> =
+        (row.scripts)(on_commit).into_iter().map(|script| lane.servers.proxy.arm(script)).collect();
     lane.wait(row.name, || lane.said(row.says) > before);
     if row.late != Late::None {
-        lane.wait("the late request to arrive", || !scripted.late_answers().is_empty());
-        assert_eq!(is_fenced(&scripted), row.late == Late::Fenced, "{}: {:?}", row.name, scripted.late_answers());
+        lane.wait("the late request to arrive", || !armed[0].late_answers().is_empty());
+        assert_eq!(is_fenced(&armed[0]), row.late == Late::Fenced, "{}: {:?}", row.name, armed[0].late_answers());
     }
     let delivered = lane.instance.delivered();
     lane.wait("the relay to go on", || lane.instance.delivered() > delivered);

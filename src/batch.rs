@@ -82,6 +82,11 @@ impl Batcher {
         }
     }
 
+    /// How far the source is processed behind what was added.
+    pub fn place(&self) -> Place {
+        self.delta.as_ref().map_or(self.from, |delta| delta.to)
+    }
+
     /// Where the records of the next source transaction are appended.
     pub fn records(&mut self) -> &mut Records {
         &mut self.records
@@ -121,7 +126,7 @@ impl Batcher {
 
     /// Adds a part of a large group, whose records were appended before. It moves no position.
     pub fn add_part(&mut self, part: &Part) {
-        let delta = self.step(&part.large.ends(), &part.large.fingerprint, part.committed_at_us);
+        let delta = self.step(&part.large.ends(), part.large.fingerprint(), part.committed_at_us);
         delta.to.records = part.before + part.records;
         delta.begun = part.large.begun(delta.to.records);
         self.open = true;

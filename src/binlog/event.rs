@@ -20,10 +20,8 @@ pub struct OutboxId(pub usize);
 pub enum BinlogEvent {
     /// An event group begins (GTID, ANONYMOUS_GTID).
     GroupStart(GroupStart),
-    /// `BEGIN`: the group is a transaction, ended by [`BinlogEvent::Terminator`].
+    /// `BEGIN` or `XA START`: the group is a transaction, ended by [`BinlogEvent::Terminator`].
     Begin,
-    /// `XA START`: the group is the prepare of a distributed transaction.
-    XaStart,
     /// `SAVEPOINT name`
     Savepoint(Vec<u8>),
     /// `ROLLBACK TO name`

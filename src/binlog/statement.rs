@@ -8,7 +8,7 @@ use super::xa::Xid;
 /// A query event's role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
-    /// `BEGIN`
+    /// `BEGIN`, `XA START`, `XA BEGIN`
     Begin,
     /// `COMMIT`
     Commit,
@@ -20,8 +20,6 @@ pub enum Statement {
     RollbackTo(Vec<u8>),
     /// `RELEASE SAVEPOINT name`
     ReleaseSavepoint,
-    /// `XA START` / `XA BEGIN`
-    XaStart,
     /// `XA END`
     XaEnd,
     /// `XA COMMIT`, a group of its own; without an id if its form is not the server's
@@ -53,7 +51,7 @@ pub fn classify(text: &[u8]) -> Statement {
             Statement::CreateTable
         }
         b"XA" => match words.next_upper().as_slice() {
-            b"START" | b"BEGIN" => Statement::XaStart,
+            b"START" | b"BEGIN" => Statement::Begin,
             b"END" => Statement::XaEnd,
             b"COMMIT" => Statement::XaCommit(Xid::parse(words.rest())),
             b"ROLLBACK" => Statement::XaRollback(Xid::parse(words.rest())),
@@ -222,7 +220,7 @@ mod tests {
         assert_eq!(classify(b"ROLLBACK TO `s p`"), Statement::RollbackTo(b"s p".to_vec()));
         assert_eq!(classify(b"rollback to savepoint x"), Statement::RollbackTo(b"x".to_vec()));
         assert_eq!(classify(b"ROLLBACK TO `savepoint`"), Statement::RollbackTo(b"savepoint".to_vec()));
-        assert_eq!(classify(b"XA START X'61',X'',1"), Statement::XaStart);
+        assert_eq!(classify(b"XA START X'61',X'',1"), Statement::Begin);
         assert_eq!(classify(b"XA END X'61',X'',1"), Statement::XaEnd);
         let xid = Xid::parse(b"X'61',X'',1");
         assert!(xid.is_some());

@@ -144,8 +144,8 @@ catalogue! {
         why "Its rows would be missing.",
         fix "If it happens at the same position again, check the server's disk with `mysqlbinlog --verify-binlog-checksum`.";
     SourceTransactionTooLarge = 2306, Halt, DATA, "a source transaction is too large",
-        why "Its records become visible together, in one Kafka transaction; and rows of an XA transaction are held in memory from XA PREPARE on.",
-        fix "Raise `batch.max_stream_bytes`, and `transaction.timeout.ms` if need be; for an XA transaction raise `batch.max_bytes`. Or write fewer outbox rows in one transaction; or give up that they become visible together: `batch.oversize = \"split\"`.";
+        why "Its records become visible together, in one Kafka transaction.",
+        fix "Raise `batch.max_stream_bytes`, and `transaction.timeout.ms` if need be. Or write fewer outbox rows in one transaction; or give up that they become visible together: `batch.oversize = \"split\"` (an XA transaction is never split).";
     SplitSelection = 2307, Halt, CONFIG, "the outboxes changed in the middle of a source transaction",
         why "Some of its records are published (`batch.oversize = \"split\"`). With other tables, or with `on_update = \"emit\"` set or unset, other rows of it become records, and its ordinals mean others.",
         fix "Set the tables and `on_update` of all outboxes as they were until the source transaction is published; then change them.";

@@ -1,9 +1,11 @@
-//! What is kept of the present group's rows until its end.
+//! What is kept of the present group's rows until its end, and of a prepared one's until its decision.
 
-use super::large::{Again, Mark, Survivors};
+use std::sync::Arc;
+
+use super::large::{Again, Group, Large, Mark, Survivors};
 use super::savepoints::Savepoints;
 use super::updates::Updates;
-use crate::binlog::event::OutboxRows;
+use crate::binlog::event::{GroupStart, OutboxRows, Terminator};
 use crate::error::{Code, Error, Result};
 
 /// By how large the group is, and whether it was read before.
@@ -74,6 +76,22 @@ impl Kept {
         Ok(())
     }
 
+    /// The group ends.
+    ///
+    /// # Errors
+    /// `EventUndecodable` if it was read before, and was another one.
+    pub(super) fn end(self, start: &GroupStart, terminator: &Terminator) -> Result<Ended> {
+        Ok(match self {
+            Self::Held(rows, _) => Ended::Held(rows),
+            Self::Counted(survivors) if survivors.total().events == 0 => Ended::NOTHING,
+            Self::Counted(survivors) => {
+                let group = Group { start: start.clone(), fingerprint: terminator.fingerprint.clone() };
+                Ended::Counted(Box::new((survivors, group)))
+            }
+            Self::Passed(again) => Ended::Sent(again.complete(terminator)?),
+        })
+    }
+
     /// Forgets what came behind `mark`.
     pub(super) fn roll_back_to(&mut self, mark: Mark) {
         match self {
@@ -83,6 +101,42 @@ impl Kept {
             }
             Self::Counted(survivors) => survivors.roll_back_to(mark),
             Self::Passed(_) => {}
+        }
+    }
+}
+
+/// The rows of a group that was read to its end.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// All of them.
+    Held(Vec<OutboxRows>),
+    /// Which of them survive, and where they stand.
+    Counted(Box<(Survivors, Group)>),
+    /// They have left: it was known that they are committed.
+    Sent(Arc<Large>),
+}
+
+impl Ended {
+    pub(super) const NOTHING: Self = Self::Held(Vec::new());
+
+    /// Forgets them; but what was sent must be committed.
+    pub(super) fn rolled_back(self) -> Self {
+        match self {
+            Self::Held(_) | Self::Counted(_) => Self::NOTHING,
+            sent @ Self::Sent(_) => sent,
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Held(rows) if rows.is_empty())
+    }
+
+    /// Bytes of held row events.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Held(rows) => rows.iter().map(|rows| rows.event.data().len()).sum(),
+            Self::Counted(_) | Self::Sent(_) => 0,
         }
     }
 }

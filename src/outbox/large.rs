@@ -2,13 +2,14 @@
 //!
 //! The first reading keeps no row, only which row events survive: `Survivors`. At the commit they become a [`Large`], with
 //! which the group is read again: rows that are known to be committed leave at once, as [`Part`]s, but those that were
-//! published already.
+//! published already. Of a distributed transaction it is the group that prepared it that is read again, and the group that
+//! commits it has to follow at once.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::binlog::begun::Begun;
-use crate::binlog::event::{Fingerprint, GroupStart, OutboxRows, Terminator};
+use crate::binlog::event::{Fingerprint, GroupEnd, GroupStart, OutboxRows, Terminator};
 use crate::error::{Code, Error, Result};
 use crate::position::{FilePosition, GroupPosition};
 
@@ -30,6 +31,20 @@ impl Mark {
             records: self.records + records,
             bytes: self.bytes + rows.event.data().len() as u64,
         };
+    }
+}
+
+/// An event group that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) start: GroupStart,
+    /// Its terminator.
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl Group {
+    fn is_at(&self, start: &GroupStart) -> bool {
+        self.start.gtid == start.gtid && self.start.start.agrees_with(&start.start)
     }
 }
 
@@ -86,15 +101,16 @@ impl Survivors {
         self.kept.len() * size_of::<Range<usize>>()
     }
 
-    /// What the second reading needs to know of the group. `selection`: what decided which rows become records.
+    /// What the second reading needs to know of the group that they stand in; `committed_by` is the same one, or decides it.
+    /// `selection`: what decided which rows become records.
     ///
     /// # Errors
     /// `RowUpdated`: before any of its rows is published.
     pub(super) fn committed(
         self,
-        start: &GroupStart,
+        rows_in: Group,
+        committed_by: Group,
         group: GroupPosition,
-        fingerprint: Fingerprint,
         selection: &Arc<str>,
     ) -> Result<Large> {
         let Self { seen, kept, total, refused } = self;
@@ -103,19 +119,21 @@ impl Survivors {
         }
         let (records, bytes) = (total.records, total.bytes);
         let selection = Arc::clone(selection);
-        Ok(Large { start: start.clone(), group, fingerprint, seen, kept, records, bytes, selection, split: false })
+        Ok(Large { rows_in, committed_by, group, behind: 0, seen, kept, records, bytes, selection, split: false })
     }
 }
 
 /// A committed group that was read once and not held.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Large {
-    start: GroupStart,
-    /// Its identity.
+    rows_in: Group,
+    /// The same, or the group that commits what `rows_in` prepared.
+    committed_by: Group,
+    /// Identity of the group that commits it.
     pub group: GroupPosition,
-    /// Its terminator.
-    pub fingerprint: Fingerprint,
-    /// Its row events, survivors or not.
+    /// Event groups before that one, counted as a checkpoint does.
+    pub behind: u64,
+    /// Row events, survivors or not.
     seen: usize,
     kept: Vec<Range<usize>>,
     /// How many records it becomes.
@@ -129,26 +147,59 @@ pub struct Large {
 }
 
 impl Large {
-    /// Where it begins.
+    /// Where the group with its rows begins.
     pub fn begins(&self) -> &FilePosition {
-        &self.start.start
+        &self.rows_in.start.start
     }
 
-    /// Where it ends.
+    /// Where it is committed.
     pub fn ends(&self) -> FilePosition {
-        FilePosition { file: Arc::clone(&self.fingerprint.file), offset: self.fingerprint.end }
+        FilePosition { file: Arc::clone(&self.fingerprint().file), offset: self.fingerprint().end }
     }
 
-    /// Whether it is the group that begins there.
+    /// Terminator of the group that commits it.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.committed_by.fingerprint
+    }
+
+    /// Whether it was prepared in a group of its own: a distributed transaction.
+    pub fn is_prepared(&self) -> bool {
+        self.rows_in != self.committed_by
+    }
+
+    /// Whether a run that begins behind so many event groups can carry it. Rows that were prepared are read before what
+    /// comes next, so that has to be the group that commits them, in the log in which it was found.
+    pub fn can_follow(&self, groups: u64, same_log: bool) -> bool {
+        !self.is_prepared() || (same_log && self.behind == groups)
+    }
+
+    /// Whether its rows are in the group that begins there.
     pub(super) fn is_at(&self, start: &GroupStart) -> bool {
-        self.start.gtid == start.gtid && self.start.start.agrees_with(&start.start)
+        self.rows_in.is_at(start)
+    }
+
+    /// What ends so has to be the group that commits it.
+    ///
+    /// # Errors
+    /// `HistoryChanged`; nothing of it is visible yet.
+    pub(super) fn ensure_committed_by(&self, found: &Terminator) -> Result<()> {
+        let (found, decides) = (&found.fingerprint, matches!(found.end, GroupEnd::Commit | GroupEnd::XaCommit(_)));
+        if decides && self.fingerprint().is_same_event(found) {
+            return Ok(());
+        }
+        let (begins, ends) = (self.begins(), self.ends());
+        let what = format!(
+            "source history changed: what begins at {begins} was committed at {ends}, now {}:{} decides it",
+            found.file, found.end
+        );
+        Err(Error::new(Code::HistoryChanged, what))
     }
 
     /// What the checkpoint says of it when so many of its records are published.
     pub(super) fn published(&self, records: u64) -> Begun {
         Begun {
-            start: self.start.start.offset,
-            terminator: self.fingerprint.clone(),
+            start: self.committed_by.start.start.offset,
+            terminator: self.fingerprint().clone(),
             published: records,
             records: self.records,
             selection: self.selection.to_string(),
@@ -165,8 +216,12 @@ impl Large {
     pub(crate) fn new(number: u64, records: u64, split: bool) -> Self {
         use crate::binlog::testing::{at, fingerprint};
         let start = GroupStart { gtid: None, committed_at_us: 0, start: at(100 * number) };
-        let (group, fingerprint) = (GroupPosition::File(at(100 * number + 100)), fingerprint(number));
-        Self { start, group, fingerprint, seen: 0, kept: Vec::new(), records, bytes: 0, selection: "".into(), split }
+        let group = Group { start, fingerprint: fingerprint(number) };
+        let at_end = GroupPosition::File(at(100 * number + 100));
+        Survivors::default()
+            .committed(group.clone(), group, at_end, &"".into())
+            .map(|large| Self { records, split, ..large })
+            .unwrap()
     }
 }
 
@@ -226,22 +281,23 @@ impl Again {
     }
 
     /// Surviving rows, which become so many records.
-    pub(super) fn part(&mut self, rows: Vec<OutboxRows>, committed_at_us: i64, records: u64) -> Part {
+    pub(super) fn part(&mut self, rows: Vec<OutboxRows>, records: u64) -> Part {
+        let committed_at_us = self.large.committed_by.start.committed_at_us;
         let before = self.records;
         self.records += records;
         let published = self.published.saturating_sub(before).min(records);
         Part { rows, committed_at_us, before, records, published, large: Arc::clone(&self.large) }
     }
 
-    /// The group must end as it did, with as many rows.
+    /// The group ends: it must do so as it did, with as many rows.
     ///
     /// # Errors
     /// `EventUndecodable`; nothing of it is visible yet.
-    pub(super) fn ensure_complete(&self, terminator: &Terminator) -> Result<()> {
-        let Large { seen, records, fingerprint, .. } = &*self.large;
+    pub(super) fn complete(self, terminator: &Terminator) -> Result<Arc<Large>> {
+        let Large { seen, records, rows_in: Group { fingerprint, .. }, .. } = &*self.large;
         let same = fingerprint.is_same_event(&terminator.fingerprint);
         if same && (*seen, *records) == (self.seen, self.records) {
-            return Ok(());
+            return Ok(self.large);
         }
         let what = format!(
             "{}: a large group has {} row events and {} records at its second reading, {seen} and {records} at the \

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::before::Before;
-use super::kept::Kept;
-use super::large::{Large, Mark, Part, Survivors};
+use super::kept::{Ended, Kept};
+use super::large::{Group, Large, Mark, Part};
 use super::savepoints::Savepoints;
 use super::updates::Updates;
 use super::xa::Undecided;
@@ -48,7 +48,7 @@ pub enum Step {
     Part(Part),
     /// Nothing is open, and a log file begins with this head.
     File(Fingerprint),
-    /// A large group is committed. It has to be read again, from its beginning, with this.
+    /// A large group is committed. Its rows have to be read again with this, behind all groups before it.
     Again(Large),
 }
 
@@ -57,7 +57,7 @@ pub enum Step {
 pub struct Limits {
     /// Bytes of row events above which a group counts as large: it is not held, but read twice.
     pub held: usize,
-    /// Bytes of row events of a distributed transaction, and of all undecided ones; they are always held.
+    /// Bytes of row events that may be held of all undecided distributed transactions together.
     pub prepared: usize,
     /// Bytes of row events that one Kafka transaction may carry.
     pub large: u64,
@@ -88,8 +88,6 @@ pub struct Transactions {
     updates: Updates,
     limits: Limits,
     start: Option<GroupStart>,
-    /// The group is the prepare of a distributed transaction.
-    is_xa: bool,
     kept: Kept,
     savepoints: Savepoints,
     undecided: Undecided,
@@ -98,7 +96,7 @@ pub struct Transactions {
     before: Before,
 }
 
-fn ensure_no_rows(rows: &[OutboxRows], start: &GroupStart) -> Result<()> {
+fn ensure_no_rows(rows: &Ended, start: &GroupStart) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -113,7 +111,6 @@ impl Transactions {
             updates: Updates(outboxes),
             limits,
             start: None,
-            is_xa: false,
             kept: Kept::NOTHING,
             savepoints: Savepoints::default(),
             undecided: Undecided::new(std::mem::take(&mut before.prepared)),
@@ -129,7 +126,6 @@ impl Transactions {
     pub fn apply(&mut self, event: BinlogEvent, observer: &mut impl Observer) -> Result<Option<Step>> {
         match event {
             BinlogEvent::GroupStart(start) => self.begin(start)?,
-            BinlogEvent::XaStart => self.is_xa = true,
             BinlogEvent::Rows(rows) => return self.take(rows, observer),
             // The first reading of a large group has counted them.
             BinlogEvent::Deleted(_) if matches!(self.kept, Kept::Passed(_)) => {}
@@ -161,7 +157,6 @@ impl Transactions {
     fn begin(&mut self, start: GroupStart) -> Result<()> {
         self.kept = self.before.keep(&start)?;
         self.start = Some(start);
-        self.is_xa = false;
         self.savepoints.clear();
         Ok(())
     }
@@ -188,33 +183,19 @@ impl Transactions {
             }
             let mut rows = vec![rows];
             self.updates.judge(&mut rows, observer)?;
-            let committed_at_us = self.start.as_ref().map_or(0, |start| start.committed_at_us);
-            return Ok(Some(Step::Part(again.part(rows, committed_at_us, records))));
+            return Ok(Some(Step::Part(again.part(rows, records))));
         }
-        self.ensure_holdable().map(|()| None)
+        self.hold_up_to(self.limits.held).map(|()| None)
     }
 
-    /// Stops holding a group that has become large; a distributed transaction is refused.
-    fn ensure_holdable(&mut self) -> Result<()> {
-        let Kept::Held(_, mark) = &self.kept else { return Ok(()) };
-        let held = usize::try_from(mark.bytes).unwrap_or(usize::MAX);
-        let prepared = self.undecided.bytes();
-        if self.is_xa && held.saturating_add(prepared) > self.limits.prepared {
-            let limit = self.limits.prepared;
-            return Err(Error::new(
-                Code::SourceTransactionTooLarge,
-                format!(
-                    "{}: outbox rows of one XA transaction (with {prepared} bytes of other undecided ones) exceed \
-                     {limit} bytes",
-                    self.started_at()
-                ),
-            ));
-        }
-        if self.is_xa || held <= self.limits.held {
+    /// Stops holding the group if it has more bytes of row events.
+    fn hold_up_to(&mut self, limit: usize) -> Result<()> {
+        let Kept::Held(_, Mark { bytes, .. }) = self.kept else { return Ok(()) };
+        if bytes <= limit as u64 {
             return Ok(());
         }
         self.kept.count(&self.updates, &mut self.savepoints)?;
-        tracing::info!(at = self.started_at(), bytes = held, "a source transaction is too large to be held");
+        tracing::info!(at = self.started_at(), bytes, "a source transaction is too large to be held");
         Ok(())
     }
 
@@ -244,20 +225,25 @@ impl Transactions {
             Some(gtid) => GroupPosition::Gtid(gtid.clone()),
             None => GroupPosition::File(end.clone()),
         };
-        let rows = match std::mem::replace(&mut self.kept, Kept::NOTHING) {
-            Kept::Held(rows, _) => rows,
-            Kept::Counted(survivors) => match survivors.total().events {
-                0 => Vec::new(),
-                _ if terminator.end == GroupEnd::Rollback => Vec::new(),
-                _ => return self.read_again(survivors, &start, group, terminator).map(Some),
-            },
-            Kept::Passed(again) => {
-                again.ensure_complete(&terminator)?;
+        if matches!(terminator.end, GroupEnd::Prepare(_)) {
+            self.hold_up_to(self.limits.prepared.saturating_sub(self.undecided.bytes()))?;
+        }
+        let rows = std::mem::replace(&mut self.kept, Kept::NOTHING).end(&start, &terminator)?;
+        let Some((rows, xa)) = self.outcome(rows, &start, &terminator)? else { return Ok(None) };
+        self.undecided.ensure_none_sent(&group)?;
+        let mut committed = match rows {
+            Ended::Held(rows) => rows,
+            Ended::Counted(counted) => {
+                let committed_by = Group { start, fingerprint: terminator.fingerprint };
+                let large = counted.0.committed(counted.1, committed_by, group, &self.selection)?;
+                return self.read_again(large).map(Some);
+            }
+            Ended::Sent(large) => {
+                large.ensure_committed_by(&terminator)?;
                 self.before.complete(&start);
                 Vec::new()
             }
         };
-        let Some((mut committed, xa)) = self.outcome(rows, &start, &terminator)? else { return Ok(None) };
         self.before.ensure_none_begun(&group)?;
         self.updates.judge(&mut committed, observer)?;
         Ok(Some(Step::Group(SourceTransaction {
@@ -271,25 +257,19 @@ impl Transactions {
         })))
     }
 
-    /// A large group has ended, and some of its rows survive.
-    fn read_again(
-        &self,
-        survivors: Survivors,
-        start: &GroupStart,
-        group: GroupPosition,
-        terminator: Terminator,
-    ) -> Result<Step> {
-        let refuse =
-            |what: String| Err(Error::new(Code::SourceTransactionTooLarge, format!("{}: {what}", start.start)));
-        let (bytes, limits) = (survivors.total().bytes, self.limits);
-        if terminator.end != GroupEnd::Commit {
-            return refuse(format!("{bytes} bytes of outbox rows were prepared in a form that is not held"));
-        }
-        let mut large = survivors.committed(start, group, terminator.fingerprint, &self.selection)?;
+    /// A large group is committed.
+    fn read_again(&self, mut large: Large) -> Result<Step> {
         self.before.ensure_is_begun(&large)?;
-        large.split = bytes > limits.large;
-        if large.split && !limits.split {
-            return refuse(format!("{bytes} bytes of outbox rows in one source transaction, at most {}", limits.large));
+        let (begins, bytes, limit) = (large.begins(), large.bytes, self.limits.large);
+        let refuse = |what| {
+            let what = format!("{begins}: {bytes} bytes of outbox rows in one {what} transaction, at most {limit}");
+            Err(Error::new(Code::SourceTransactionTooLarge, what))
+        };
+        match bytes > limit {
+            // The proof of history ends behind its rows, so no part of it can be committed alone.
+            true if large.is_prepared() => return refuse("distributed"),
+            true if !self.limits.split => return refuse("source"),
+            above => large.split = above,
         }
         Ok(Step::Again(large))
     }
@@ -297,14 +277,14 @@ impl Transactions {
     /// Rows that are committed now, and what is prepared or decided; `None` for a group that was only read for its rows.
     fn outcome(
         &mut self,
-        rows: Vec<OutboxRows>,
+        rows: Ended,
         start: &GroupStart,
         terminator: &Terminator,
-    ) -> Result<Option<(Vec<OutboxRows>, Option<XaStep>)>> {
+    ) -> Result<Option<(Ended, Option<XaStep>)>> {
         let Terminator { end, fingerprint, .. } = terminator;
         Ok(Some(match end {
             GroupEnd::Commit => (rows, None),
-            GroupEnd::Rollback => (Vec::new(), None),
+            GroupEnd::Rollback => (rows.rolled_back(), None),
             GroupEnd::Prepare(xid) => {
                 failpoint::hit("xa_prepare")?;
                 let prepared = PreparedXa {
@@ -318,7 +298,7 @@ impl Transactions {
                 if self.undecided.prepare(prepared.clone(), rows)? {
                     return Ok(None);
                 }
-                (Vec::new(), Some(XaStep::Prepared(prepared)))
+                (Ended::NOTHING, Some(XaStep::Prepared(prepared)))
             }
             GroupEnd::XaCommit(xid) => {
                 failpoint::hit("xa_commit")?;
@@ -327,25 +307,24 @@ impl Transactions {
             }
             GroupEnd::XaRollback(xid) => {
                 ensure_no_rows(&rows, start)?;
-                self.decide(xid, start)?;
-                (Vec::new(), Some(XaStep::Decided(xid.clone())))
+                (self.decide(xid, start)?.rolled_back(), Some(XaStep::Decided(xid.clone())))
             }
             GroupEnd::Standalone => {
                 ensure_no_rows(&rows, start)?;
-                (Vec::new(), None)
+                (Ended::NOTHING, None)
             }
         }))
     }
 
     /// The rows of a distributed transaction that is decided now. None are known of one that was prepared before the
     /// start position: they stand before it in the log.
-    fn decide(&mut self, xid: &Xid, start: &GroupStart) -> Result<Vec<OutboxRows>> {
+    fn decide(&mut self, xid: &Xid, start: &GroupStart) -> Result<Ended> {
         let rows = self.undecided.decide(xid, &start.start)?;
         if rows.is_none() {
             tracing::warn!(%xid, at = %start.start, "decided XA transaction was prepared before the start position; \
                  rows that it may hold stand before it too and are not published");
         }
-        Ok(rows.unwrap_or_default())
+        Ok(rows.unwrap_or(Ended::NOTHING))
     }
 
     fn started_at(&self) -> String {

@@ -1,28 +1,20 @@
 //! Rows of distributed transactions between their PREPARE and their decision.
 //!
-//! They are held as they came, and leave with the group that commits them. After a start the groups that were prepared
-//! before it are read again: until then their rows are awaited.
+//! What is kept of them waits for the group that commits them. After a start the groups that were prepared before it are
+//! read again: until then their rows are awaited.
 
 use std::collections::HashMap;
 
-use crate::binlog::event::OutboxRows;
+use super::kept::Ended;
 use crate::binlog::xa::{PreparedXa, Xid};
 use crate::error::{Code, Error, Result};
-use crate::position::FilePosition;
-
-/// A prepared transaction's rows.
-#[derive(Debug)]
-enum Rows {
-    /// Its group has not been read again yet.
-    Awaited,
-    /// All of them.
-    Held(Vec<OutboxRows>),
-}
+use crate::position::{FilePosition, GroupPosition};
 
 /// What is prepared and undecided.
 #[derive(Debug, Default)]
 pub(super) struct Undecided {
-    transactions: HashMap<Xid, (PreparedXa, Rows)>,
+    /// With their rows; without, as long as their groups have not been read again.
+    transactions: HashMap<Xid, (PreparedXa, Option<Ended>)>,
     /// Bytes of held row events.
     bytes: usize,
 }
@@ -31,7 +23,7 @@ impl Undecided {
     /// `prepared`: what the checkpoint says.
     pub(super) fn new(prepared: Vec<PreparedXa>) -> Self {
         let entry = |prepared: PreparedXa| {
-            let rows = if prepared.rows { Rows::Awaited } else { Rows::Held(Vec::new()) };
+            let rows = (!prepared.rows).then_some(Ended::NOTHING);
             (prepared.xid.clone(), (prepared, rows))
         };
         Self { transactions: prepared.into_iter().map(entry).collect(), bytes: 0 }
@@ -48,46 +40,54 @@ impl Undecided {
     }
 
     /// Takes the rows of a prepared transaction; true if its group was read again, so that the checkpoint knows it.
-    pub(super) fn prepare(&mut self, prepared: PreparedXa, rows: Vec<OutboxRows>) -> Result<bool> {
-        let bytes = size(&rows);
+    pub(super) fn prepare(&mut self, prepared: PreparedXa, rows: Ended) -> Result<bool> {
+        let bytes = rows.size();
         let again = match self.transactions.get_mut(&prepared.xid) {
             None => false,
-            Some((known, held @ Rows::Awaited)) if known.group() == prepared.group() => {
-                *held = Rows::Held(rows);
+            Some((known, awaited @ None)) if known.group() == prepared.group() => {
+                *awaited = Some(rows);
                 self.bytes += bytes;
                 return Ok(true);
             }
             Some(_) => true,
         };
         // A group that was read again must prepare what it prepared before.
-        let awaited = self.transactions.values().any(|(known, rows)| {
-            matches!(rows, Rows::Awaited) && known.group() == prepared.group() && known.xid != prepared.xid
-        });
+        let awaited = self
+            .transactions
+            .values()
+            .any(|(known, rows)| rows.is_none() && known.group() == prepared.group() && known.xid != prepared.xid);
         if again || awaited {
             let what = if awaited { "another transaction was prepared there before" } else { "it is not decided yet" };
             return Err(Error::new(Code::EventUndecodable, format!("{prepared}, contradicts the log: {what}")));
         }
         self.bytes += bytes;
-        self.transactions.insert(prepared.xid.clone(), (prepared, Rows::Held(rows)));
+        self.transactions.insert(prepared.xid.clone(), (prepared, Some(rows)));
         Ok(false)
     }
 
     /// Ends a transaction and answers with its rows; `None` if it was prepared before everything that was ever read.
-    pub(super) fn decide(&mut self, xid: &Xid, at: &FilePosition) -> Result<Option<Vec<OutboxRows>>> {
+    pub(super) fn decide(&mut self, xid: &Xid, at: &FilePosition) -> Result<Option<Ended>> {
         match self.transactions.remove(xid) {
             None => Ok(None),
-            Some((_, Rows::Held(rows))) => {
-                self.bytes -= size(&rows);
+            Some((_, Some(rows))) => {
+                self.bytes -= rows.size();
                 Ok(Some(rows))
             }
-            Some((prepared, Rows::Awaited)) => {
+            Some((prepared, None)) => {
                 let what = format!("{prepared}: decided at {at}, but its rows were not read again before");
                 Err(Error::new(Code::EventUndecodable, what))
             }
         }
     }
-}
 
-pub(super) fn size(rows: &[OutboxRows]) -> usize {
-    rows.iter().map(|rows| rows.event.data().len()).sum()
+    /// No group may come between rows that have left and the one that commits them.
+    ///
+    /// # Errors
+    /// `HistoryChanged`; nothing of it is visible yet.
+    pub(super) fn ensure_none_sent(&self, ended: &GroupPosition) -> Result<()> {
+        let is_sent = |(_, rows): &&(PreparedXa, Option<Ended>)| matches!(rows, Some(Ended::Sent(_)));
+        let Some((prepared, _)) = self.transactions.values().find(is_sent) else { return Ok(()) };
+        let what = format!("source history changed: expected the commit of {prepared}, found {ended}");
+        Err(Error::new(Code::HistoryChanged, what))
+    }
 }

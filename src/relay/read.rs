@@ -94,6 +94,7 @@ impl Reader {
             large: batch.max_stream_bytes,
             split: batch.oversize == Oversize::Split,
         };
+        let large = large.filter(|large| large.can_follow(from.counters.groups, source.same_log));
         let before =
             Before { prepared: from.xa_pending.clone(), begun: from.begun.clone(), same_log: source.same_log, large };
         let table = |outbox: &OutboxConfig| relay.metrics.table(&format!("{}.{}", outbox.database, outbox.table));
@@ -230,7 +231,10 @@ impl Reader {
                 }
                 Ok(Flow::Continue(()))
             }
-            Some(Step::Again(large)) => Ok(Flow::Break(Ended::Before(Arc::new(large)))),
+            Some(Step::Again(mut large)) => {
+                large.behind = self.batcher.place().groups;
+                Ok(Flow::Break(Ended::Before(Arc::new(large))))
+            }
             None => Ok(Flow::Continue(())),
         }
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use testbed::oracle::{Rules, judge, truth};
-use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared, wait};
+use testbed::{Isolation, Mysql, MysqlOptions, Observer, Product, shared, wait};
 
 use crate::support::crash::is_stopped;
 use crate::support::ending::{end, stopped};
@@ -30,8 +30,11 @@ fn rows(prefix: &str, count: u32) -> String {
 }
 
 fn run(outbox: &Outbox<'_>, statements: &str) {
-    let name = &outbox.name;
-    outbox.mysql.sql(&format!("USE {name}; SET SESSION cte_max_recursion_depth = 100000; {statements}")).unwrap();
+    let (name, depth) = match outbox.mysql.product() {
+        Product::Mysql => (&outbox.name, "cte_max_recursion_depth"),
+        Product::Mariadb => (&outbox.name, "max_recursive_iterations"),
+    };
+    outbox.mysql.sql(&format!("USE {name}; SET SESSION {depth} = 100000; {statements}")).unwrap();
 }
 
 /// Compares all that was published with a naive reading of `mysqlbinlog`'s text.
@@ -100,6 +103,70 @@ fn a_large_transaction_by_gtid_stops_at_each_limit_and_is_carried_above_it() {
     outbox.extra = usual;
     killed_and_finished(&outbox, 6_001);
     judged(&outbox, 6_002);
+}
+
+/// Prepares a distributed transaction of so many rows, in a session of its own.
+fn prepare(outbox: &Outbox<'_>, xid: &str, count: u32) {
+    run(outbox, &format!("XA START '{xid}'; {}; XA END '{xid}'; XA PREPARE '{xid}'", rows(xid, count)));
+}
+
+/// Its rows stand far before the group that commits them, and the checkpoint between the two.
+fn large_distributed_transactions(name: &str, options: MysqlOptions, extra: &str) {
+    let mysql = Mysql::start(options).unwrap();
+    let mut outbox = outbox(name, &mysql);
+    outbox.extra.push_str(extra);
+    let relay = outbox.stream();
+    prepare(&outbox, "a", 3_000);
+    prepare(&outbox, "gone", 3_000);
+    prepare(&outbox, "b", 2_000);
+    outbox.insert("between", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(relay);
+
+    run(&outbox, "FLUSH BINARY LOGS; XA COMMIT 'b'; XA ROLLBACK 'gone'; XA COMMIT 'a'");
+    outbox.insert("after", "Order", "1", "{}");
+    killed_and_finished(&outbox, 5_001);
+    let mut undecided = outbox.stream();
+    prepare(&outbox, "c", 3_000);
+    outbox.insert("last", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    undecided.kill9().unwrap();
+    let relay = outbox.stream();
+    run(&outbox, "XA COMMIT 'c'");
+    outbox.wait_delivered(3_000);
+    end(relay);
+    judged(&outbox, 8_003);
+}
+
+#[test]
+fn a_large_distributed_transaction_is_carried_over_a_crash() {
+    let by_file = MysqlOptions { gtid: false, ..MysqlOptions::default() };
+    large_distributed_transactions("large_xa_gtid", MysqlOptions::default(), "");
+    large_distributed_transactions("large_xa_file", by_file, "");
+    large_distributed_transactions("large_xa_maria", MysqlOptions::mariadb(), "");
+}
+
+/// It cannot be split: the proof of history ends between its rows and its commit.
+#[test]
+fn a_large_distributed_transaction_is_never_split() {
+    let servers = shared().unwrap();
+    let mut outbox = outbox("large_xa_split", &servers.mysql);
+    let relay = outbox.stream();
+    prepare(&outbox, "s", 4_000);
+    outbox.insert("between", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(relay);
+    run(&outbox, "XA COMMIT 's'");
+
+    let usual = outbox.extra.clone();
+    outbox.extra = format!("{usual}batch.max_stream_bytes = \"3MiB\"\nbatch.oversize = \"split\"\n");
+    let words = ["bytes of outbox rows in one distributed transaction, at most 3145728"];
+    stopped(outbox.start()).because("OBX-2306", 65, &words, "`batch.max_stream_bytes`");
+    outbox.extra = usual;
+    let relay = outbox.start();
+    outbox.wait_delivered(4_000);
+    end(relay);
+    judged(&outbox, 4_001);
 }
 
 #[test]

@@ -17,10 +17,6 @@ impl Interpreter {
                 self.in_transaction = true;
                 Ok(BinlogEvent::Begin)
             }
-            Statement::XaStart => {
-                self.in_transaction = true;
-                Ok(BinlogEvent::XaStart)
-            }
             Statement::XaEnd | Statement::ReleaseSavepoint | Statement::Dummy => Ok(BinlogEvent::Passed),
             Statement::CreateTable if self.in_transaction => Ok(BinlogEvent::Passed),
             // MariaDB's CREATE TABLE … SELECT: its flags say so, its text does not.

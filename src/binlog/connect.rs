@@ -41,6 +41,8 @@ mod server_error {
     pub(super) const SPECIFIC_ACCESS_DENIED: u16 = 1227;
     pub(super) const SOURCE_FATAL_READING_BINLOG: u16 = 1236;
     pub(super) const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+    /// MariaDB's number for what MySQL says in the text of 1236.
+    pub(super) const SLAVE_SAME_ID: u16 = 4052;
     /// A setting that the server does not know: MariaDB, or MySQL before 8.0.
     pub(super) const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
 }
@@ -139,6 +141,7 @@ fn server_code(code: u16, message: &str) -> Code {
         SECURE_TRANSPORT_REQUIRED => Code::SourceTls,
         UNKNOWN_SYSTEM_VARIABLE => Code::SourceVersion,
         SOURCE_FATAL_READING_BINLOG => fatal_dump_code(message),
+        SLAVE_SAME_ID => Code::ServerIdTaken,
         _ => Code::SourceLost,
     }
 }

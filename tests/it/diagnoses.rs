@@ -4,10 +4,10 @@
 use std::process::Command;
 
 use serde_json::Value;
-use testbed::{Mysql, MysqlOptions, shared};
+use testbed::{Mysql, MysqlOptions, shared, wait};
 
 use crate::support::ending::{end, stopped};
-use crate::support::{BINARY, Instance, Outbox};
+use crate::support::{BINARY, Instance, Outbox, PATIENCE};
 
 /// The doctor's status and what it prints.
 fn doctor(instance: &Instance, arguments: &[&str]) -> (Option<i32>, String) {
@@ -30,6 +30,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         "--binlog-checksum=NONE",
         "--binlog-expire-logs-seconds=3600",
         "--binlog-row-image=MINIMAL",
+        "--replica-preserve-commit-order=OFF",
     ]))
     .unwrap();
     let outbox = Outbox::new("diagnosed", &mysql, &shared().unwrap().kafka);
@@ -60,6 +61,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         "{text}"
     );
     assert!(text.contains("! binlog_expire_logs_seconds") && text.contains("! sync_binlog"), "{text}");
+    assert!(text.contains("! replica_preserve_commit_order: replica_preserve_commit_order is OFF with 4"), "{text}");
     assert!(text.contains("✓ binlog_format: ROW"), "{text}");
 }
 
@@ -123,4 +125,29 @@ fn a_server_id_that_another_relay_uses_is_found_before_the_stream() {
     first.wait_ready();
     assert!(!relay.lines().iter().any(|line| line.contains("OBX-2007")), "{:?}", relay.lines());
     end(relay);
+}
+
+/// A MariaDB does not say whose a connected replica is: the server ends the stream of one of the two, which gives up soon.
+#[test]
+fn a_server_id_that_two_relays_use_on_a_mariadb_ends_one_of_them() {
+    let mariadb = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    let kafka = &shared().unwrap().kafka;
+    let outboxes = ["same_id_maria_1", "same_id_maria_2"].map(|name| Outbox::new(name, &mariadb, kafka));
+    let mut relays = outboxes.each_ref().map(|outbox| outbox.start_with(&["--set", "source.server_id=4711"]));
+    let mut ended = None;
+    wait::until(PATIENCE, "one of them to give up", || {
+        ended = relays.iter_mut().position(|relay| relay.exited().unwrap().is_some());
+        ended.is_some()
+    })
+    .unwrap();
+    let [first, second] = relays;
+    let (gone, (left, outbox)) = match ended {
+        Some(0) => (first, (second, &outboxes[1])),
+        _ => (second, (first, &outboxes[0])),
+    };
+    stopped(gone).because("OBX-2007", 78, &["the same server id"], "source.server_id");
+    outbox.wait_ready();
+    outbox.insert("a", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(left);
 }

@@ -1,7 +1,7 @@
 //! However a committed insert got into the log, it is published; whatever was not committed is not.
 
-use crate::support::Outbox;
 use crate::support::ending::end;
+use crate::support::{Outbox, PATIENCE};
 use testbed::oracle::{Rules, judge, truth};
 use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
 
@@ -227,6 +227,25 @@ fn loaded_rows_and_rows_of_a_table_made_by_its_rows_are_published() {
     outbox.wait_delivered(6);
     end(relay);
     assert_eq!(ids(&outbox), ["f1", "f2", "g1", "g2", "sf1", "sf2"]);
+}
+
+/// Rows that come into the table with a whole partition are in no log, and nobody inserted them there.
+#[test]
+fn rows_of_an_exchanged_partition_are_not_published_and_the_exchange_is_told() {
+    let mariadb = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    for (name, mysql) in [("exchange", &shared().unwrap().mysql), ("exchange_maria", &mariadb)] {
+        let outbox = outbox(name, mysql, "PARTITION BY KEY (id) PARTITIONS 1");
+        let mut relay = outbox.stream();
+        let statements = "CREATE TABLE staged LIKE outbox; ALTER TABLE staged REMOVE PARTITIONING; \
+             INSERT INTO staged (id) VALUES ('staged'); {v} ('e1'); \
+             ALTER TABLE outbox EXCHANGE PARTITION p0 WITH TABLE staged; {v} ('e2')";
+        run(&outbox, "DO 0", statements);
+        outbox.wait_delivered(2);
+        let told = |line: &str| line.contains("outbox table changed by a statement") && line.contains("ALTER");
+        relay.wait_for("the exchange is told", PATIENCE, told).unwrap();
+        end(relay);
+        assert_eq!(ids(&outbox), ["e1", "e2"]);
+    }
 }
 
 /// A lagging relay reads rows of a table that has another shape by now: names come from the log, not from the server.

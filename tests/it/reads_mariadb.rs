@@ -86,20 +86,55 @@ fn every_way_of_writing_a_row_publishes_it_once_if_it_commits() {
     altered(&outbox_by("maria_altered", &mariadb, "gtid", ""));
 }
 
+fn with_plugin(plugin: &str, mut extra: Vec<String>) -> Mysql {
+    let plugins = testbed::cache::Servers::find().unwrap().mariadb.basedir.unwrap().join("lib/mysql/plugin");
+    extra.extend([format!("--plugin-dir={}", plugins.display()), format!("--plugin-load-add={plugin}")]);
+    Mysql::start(MysqlOptions { extra, ..MysqlOptions::mariadb() }).unwrap()
+}
+
+#[test]
+fn rows_of_a_blackhole_table_are_published() {
+    let mariadb = with_plugin("ha_blackhole", Vec::new());
+    let outbox = outbox_by("maria_blackhole", &mariadb, "gtid", "ENGINE = BLACKHOLE");
+    let relay = outbox.stream();
+    run(&outbox, "DO 0", "{v} ('b1'), ('b2'); BEGIN; {v} ('b3'); ROLLBACK; {v} ('b4')");
+    outbox.wait_delivered(3);
+    end(relay);
+    assert_eq!(ids(&outbox), ["b1", "b2", "b4"]);
+}
+
+/// A session may set its clock, which is then the commit time of its groups: the order is the log's, and no lag is negative.
+#[test]
+fn clocks_that_jump_change_no_order() {
+    let mariadb = Mysql::start(MysqlOptions::mariadb()).unwrap();
+    let outbox = outbox_by("maria_clock", &mariadb, "gtid", "");
+    let relay = outbox.stream();
+    let mut expected = 0;
+    for (id, seconds) in [("c1", 1_800), ("c2", -86_400), ("c3", 900), ("c4", 0)] {
+        run(&outbox, "DO 0", &format!("SET timestamp = UNIX_TIMESTAMP() + {seconds}; {{v}} ('{id}')"));
+        expected += 1;
+        outbox.wait_delivered(expected);
+        let (_, metrics) = outbox.get("/metrics").unwrap();
+        let lag = metrics.lines().find_map(|line| line.strip_prefix("outboxd_lag_seconds{relay=\"maria_clock\"} "));
+        assert!(lag.unwrap().parse::<f64>().unwrap() >= 0.0, "{metrics}");
+    }
+    end(relay);
+    let mut records = outbox.records();
+    records.sort_by_key(|record| record.offset);
+    let published: Vec<_> = records.iter().map(|record| record.header("id").unwrap()).collect();
+    assert_eq!(published, ["c1", "c2", "c3", "c4"]);
+    let times: Vec<_> = records.iter().map(|record| record.timestamp.unwrap()).collect();
+    assert!(times[1] < times[3] && times[3] < times[2] && times[2] < times[0], "{times:?}");
+}
+
 /// Binlog encryption is the server's own affair: what it sends is plain, behind an event that says how it was encrypted.
 #[test]
 fn an_encrypted_log_is_read_like_a_plain_one() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
     std::fs::write(&keys, "1;770A8A65DA156D24EE2A093277530142\n").unwrap();
-    let plugins = testbed::cache::Servers::find().unwrap().mariadb.basedir.unwrap().join("lib/mysql/plugin");
-    let extra = vec![
-        format!("--plugin-dir={}", plugins.display()),
-        "--plugin-load-add=file_key_management".to_owned(),
-        format!("--file-key-management-filename={}", keys.display()),
-        "--encrypt-binlog=ON".to_owned(),
-    ];
-    let mariadb = Mysql::start(MysqlOptions { extra, ..MysqlOptions::mariadb() }).unwrap();
+    let keys = format!("--file-key-management-filename={}", keys.display());
+    let mariadb = with_plugin("file_key_management", vec![keys, "--encrypt-binlog=ON".to_owned()]);
     for (name, positions) in [("maria_encrypted_gtid", "gtid"), ("maria_encrypted_file", "file")] {
         let outbox = outbox_by(name, &mariadb, positions, "");
         let relay = outbox.stream();
@@ -126,6 +161,7 @@ fn what_cannot_be_known_stops_it() {
             "was updated",
         ),
         ("maria_image", "SET SESSION binlog_row_image = 'MINIMAL'; {v} ('m')", "OBX-3002", "binlog_row_image"),
+        ("maria_names", "SET GLOBAL binlog_row_metadata = 'MINIMAL'; {v} ('m')", "OBX-3004", "binlog_row_metadata"),
     ];
     for (name, poison, code, words) in poisons {
         let outbox = outbox_by(name, &mariadb, "gtid", "");

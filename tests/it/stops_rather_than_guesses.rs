@@ -3,7 +3,7 @@
 
 use crate::support::Outbox;
 use crate::support::ending::{end, stopped};
-use testbed::{Mysql, MysqlOptions, shared};
+use testbed::{Mysql, MysqlOptions, Product, shared};
 
 fn outbox(name: &str) -> Outbox<'static> {
     let servers = shared().unwrap();
@@ -66,15 +66,19 @@ fn a_row_logged_as_a_statement_stops_it() {
 /// A server that could not log a statement says so in its log.
 #[test]
 fn a_hole_in_the_log_stops_it() {
-    let mysql = Mysql::start(MysqlOptions::with(["--max-binlog-stmt-cache-size=4096"])).unwrap();
-    let outbox = Outbox::new("stops_incident", &mysql, &shared().unwrap().kafka);
-    mysql.sql("CREATE TABLE stops_incident.plain (b LONGBLOB) ENGINE = MyISAM").unwrap();
-    let relay = outbox.stream();
-    outbox.insert("a", "Order", "1", "{}");
-    // It does not fit the cache, and a table without transactions cannot take it back.
-    mysql.sql("INSERT INTO stops_incident.plain VALUES ('x'), (REPEAT('x', 100000))").unwrap_err();
-    stopped(relay).because("OBX-2303", 65, &["incident event", "could not log all changes"], "Compare the outbox");
-    assert_eq!(outbox.sorted_ids(), ["a"]);
+    let small = MysqlOptions::with(["--max-binlog-stmt-cache-size=4096"]);
+    let mariadb = MysqlOptions { product: Product::Mariadb, ..small.clone() };
+    for (name, options) in [("stops_incident", small), ("stops_incident_maria", mariadb)] {
+        let mysql = Mysql::start(options).unwrap();
+        let outbox = Outbox::new(name, &mysql, &shared().unwrap().kafka);
+        mysql.sql(&format!("CREATE TABLE {name}.plain (b LONGBLOB) ENGINE = MyISAM")).unwrap();
+        let relay = outbox.stream();
+        outbox.insert("a", "Order", "1", "{}");
+        // It does not fit the cache, and a table without transactions cannot take it back.
+        mysql.sql(&format!("INSERT INTO {name}.plain VALUES ('x'), (REPEAT('x', 100000))")).unwrap_err();
+        stopped(relay).because("OBX-2303", 65, &["incident event", "could not log all changes"], "Compare the outbox");
+        assert_eq!(outbox.sorted_ids(), ["a"]);
+    }
 }
 
 #[test]

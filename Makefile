@@ -21,6 +21,8 @@ TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 
 # What make test-crash runs: these files of tests/it.
 PROOFS := decides_unknown_outcomes leaks_nothing leaves_its_successor_alone resumes_exactly_once survives_broker_loss \
     survives_cluster_faults survives_stray_commits survives_topic_changes
+# Many of them wait for most of their time.
+PROOF_THREADS ?= 3
 # And these have time limits: nothing runs beside them.
 TIMED_PROOFS := takes_over
 # make soak-crash N=…: crash injections.
@@ -45,11 +47,13 @@ test: setup ## build and run every test, on real servers
 
 .PHONY: test-crash
 test-crash: setup ## the proofs in full: every fault, many times (under an hour)
-	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
-	    --include-ignored --test-threads=$(TEST_THREADS) $(PROOFS)
-	@OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
-	    --include-ignored --test-threads=1 $(TIMED_PROOFS)
-	@cargo test --test it holds_no_failpoint
+	@start=$$SECONDS; failed=0; \
+	proofs() { OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
+	    --include-ignored --test-threads="$$@" || failed=1; }; \
+	proofs $(PROOF_THREADS) $(PROOFS); \
+	proofs 1 $(TIMED_PROOFS); \
+	cargo test --test it holds_no_failpoint || failed=1; \
+	echo "make test-crash: $$((SECONDS - start)) s"; exit $$failed
 
 # make simulate SCHEDULES=…: how many seeds.
 SCHEDULES ?= 1000000

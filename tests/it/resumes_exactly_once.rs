@@ -2,7 +2,9 @@
 //! reordering or tearing anything.
 #![cfg(feature = "failpoints")]
 
-use testbed::MysqlOptions;
+use std::sync::OnceLock;
+
+use testbed::{Kafka, KafkaOptions, MysqlOptions};
 
 use crate::support::crash::{Crash, PLACES};
 use crate::support::proof;
@@ -55,6 +57,19 @@ fn on_mariadb_a_relay_that_is_disturbed_delivers_exactly_once() {
         crash.random_until(proof::injections() / 10);
         crash.judge();
     }
+}
+
+/// Replication factor 3, two in-sync replicas needed.
+#[test]
+#[ignore = "make test-crash"]
+fn with_three_brokers_a_relay_that_is_disturbed_delivers_exactly_once() {
+    static KAFKA: OnceLock<Kafka> = OnceLock::new();
+    let brokers = KafkaOptions { brokers: 3, ..KafkaOptions::default() };
+    let kafka = KAFKA.get_or_init(|| Kafka::start(brokers).unwrap());
+    let mut crash = Crash::on(kafka, "crash_three_brokers", MysqlOptions::default(), true, "");
+    crash.every_action();
+    crash.random_until(proof::injections() / 5);
+    crash.judge();
 }
 
 /// A place that is in the code and not in the list would never be disturbed.

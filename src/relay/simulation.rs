@@ -8,9 +8,11 @@
 //!
 //! A broken promise is printed with its seed; `OUTBOXD_SEED=… cargo test --lib simulation` runs that schedule alone.
 
+mod around;
 mod broker;
 mod client;
 mod process;
+mod seen;
 mod source;
 mod truth;
 mod world;
@@ -18,8 +20,9 @@ mod world;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use seen::Seen;
 use truth::Violation;
-use world::{Seen, Stage, World};
+use world::{Stage, World};
 
 /// Microseconds of simulated time.
 type Micros = u64;

@@ -1,93 +1,28 @@
 //! A process of the relay: the order of a start, the loop of a run and what ends it are those of `relay` and `delivery`,
 //! and every decision is taken by their code.
 
+mod clients;
+mod run;
+
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use rand::Rng;
-use rand::rngs::StdRng;
-
-use super::broker::{Answer, IDS, Request, Value};
-use super::client::{Client, Event, Timer};
-use super::source::{self, Source};
+use super::around::{Around, Input, READER, Wish};
+use super::broker::{Answer, IDS, Request};
+use super::client::{Client, Event};
 use super::truth::Violation;
-use super::{MILLI, Micros, SECOND, instant};
-use crate::batch::{Batch, Batcher};
-use crate::channel::{self, Receiver, Sender};
+use super::{MILLI, Micros, SECOND, instant, source};
 use crate::checkpoint::newest::Newest;
-use crate::checkpoint::{Checkpoint, CheckpointId, Place, codec};
-use crate::config::BatchConfig;
+use crate::checkpoint::{Checkpoint, CheckpointId, codec};
 use crate::delivery::chain::Chain;
-use crate::delivery::classify::{CommitSeen, classify};
-use crate::delivery::flight::{Due, Flight, Producers};
+use crate::delivery::classify::classify;
+use crate::delivery::flight::Producers;
 use crate::delivery::producer::RETRY_BACKOFF;
-use crate::delivery::transaction::Transaction;
 use crate::delivery::{Memory, StartingPoint};
 use crate::error::{Code, Disposition, Error, Result};
 use crate::relay::{Relay, rivals, supervise};
-
-/// The number of the checkpoint's readers among a process's clients.
-pub(super) const READER: usize = IDS;
-
-/// How the process is made; the same for all of a schedule.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) limits: BatchConfig,
-    /// Records that fill a batch of librdkafka.
-    pub(super) batch: usize,
-    /// Bytes in flight.
-    pub(super) in_flight: usize,
-}
-
-/// What happens to a process.
-#[derive(Clone, Debug)]
-pub(super) enum Input {
-    /// The answer to a request, or `None` if the connection broke meanwhile.
-    Answer {
-        client: usize,
-        number: u64,
-        answer: Option<Answer>,
-    },
-    Timer(usize, Timer),
-    /// Time to go on.
-    Wake,
-    /// The source may have more.
-    Read,
-    /// SIGTERM.
-    Drain,
-}
-
-/// What a process wants from the world.
-#[derive(Debug)]
-pub(super) enum Wish {
-    Request { client: usize, epoch: u64, number: u64, request: Request },
-    After(Micros, Input),
-}
-
-/// The world around a process.
-pub(super) struct Around<'a> {
-    pub(super) now: Micros,
-    pub(super) chance: &'a mut StdRng,
-    pub(super) source: &'a Source,
-    pub(super) settings: &'a Settings,
-    pub(super) wishes: Vec<Wish>,
-}
-
-impl Around<'_> {
-    fn instant(&self) -> Instant {
-        instant(self.now)
-    }
-
-    fn ask(&mut self, request: Request) {
-        self.wishes.push(Wish::Request { client: READER, epoch: 0, number: 0, request });
-    }
-
-    fn after(&mut self, range: std::ops::Range<Micros>, input: Input) {
-        let after = self.chance.random_range(range);
-        self.wishes.push(Wish::After(after, input));
-    }
-}
+use clients::Clients;
+use run::Run;
 
 #[derive(Debug)]
 enum Phase {
@@ -108,30 +43,6 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Run {
-    flight: Flight,
-    sender: Option<Sender<Batch>>,
-    receiver: Receiver<Batch>,
-    batcher: Batcher,
-    /// What is read next.
-    next: Place,
-    /// What the commit on its way has come to.
-    seen: Option<CommitSeen>,
-    /// The reader will look at the source again.
-    reads: bool,
-    /// When the loop looks again by itself.
-    wakes: Micros,
-}
-
-impl Run {
-    /// Whether the reader can hand on a batch.
-    fn has_more(&self, source: &Source) -> bool {
-        let gauge = self.receiver.gauge();
-        self.sender.is_some() && source.has(self.next) && gauge.in_flight_bytes() < gauge.limit() / 2
-    }
-}
-
-#[derive(Debug)]
 pub(super) struct Process {
     relay: Relay,
     memory: Memory,
@@ -139,73 +50,6 @@ pub(super) struct Process {
     clients: Clients,
     chain: Option<Chain>,
     turn: usize,
-}
-
-/// Both producers of an incarnation.
-#[derive(Debug)]
-pub(super) struct Clients {
-    list: Vec<Client>,
-    now: Instant,
-    /// Calls until one fails.
-    trip: Option<u32>,
-    tripped: bool,
-}
-
-impl Clients {
-    fn client(&mut self, turn: usize) -> &mut Client {
-        let turn = turn % self.list.len();
-        &mut self.list[turn]
-    }
-
-    fn step(&mut self) -> Result<()> {
-        match &mut self.trip {
-            Some(0) => {
-                self.trip = None;
-                self.tripped = true;
-                Err(Error::new(Code::DeliveryFailed, "injected"))
-            }
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl Producers for Clients {
-    fn open(&mut self, turn: usize, held: bool) -> Result<()> {
-        self.step()?;
-        let now = self.now;
-        self.client(turn).open(now)?;
-        if held { Ok(()) } else { self.release(turn) }
-    }
-
-    fn release(&mut self, turn: usize) -> Result<()> {
-        self.step()?;
-        let now = self.now;
-        let client = self.client(turn);
-        client.released = true;
-        client.hold.release(now)
-    }
-
-    fn can_hold(&mut self, turn: usize, records: usize, _: usize) -> bool {
-        self.client(turn).hold.fits(records, 0)
-    }
-
-    fn enqueue(&mut self, batch: &Batch, transaction: &mut Transaction) -> Result<()> {
-        for record in batch.records.iter() {
-            self.step()?;
-            let (partition, row) = source::place(&record);
-            self.client(transaction.turn).enqueue(partition, Value::Row(row))?;
-        }
-        Ok(())
-    }
-
-    fn enqueue_checkpoint(&mut self, turn: usize, _: &str, checkpoint: &[u8]) -> Result<()> {
-        self.step()?;
-        self.client(turn).enqueue(super::broker::CHECKPOINTS, Value::Checkpoint(Rc::from(checkpoint)))
-    }
 }
 
 impl Process {
@@ -454,103 +298,6 @@ impl Process {
         self.memory.owned = true;
         self.phase = Phase::Opening;
         around.after(MILLI..50 * MILLI, Input::Wake);
-    }
-
-    fn take_off(&mut self, around: &mut Around<'_>) -> Result<()> {
-        let Some(mut chain) = self.chain.take() else { return Ok(()) };
-        let config = chain.last().checkpoint().config.clone();
-        chain.adopt(source::identity(), self.relay.owner_of(&self.memory), &config);
-        let from = chain.last().checkpoint();
-        let (sender, receiver) = channel::channel(around.settings.in_flight);
-        let run = Run {
-            sender: Some(sender),
-            receiver,
-            batcher: Batcher::new(from.place()),
-            next: source::resume(from),
-            seen: None,
-            reads: false,
-            wakes: 0,
-            flight: Flight::new(chain, (self.turn, IDS), around.settings.limits.clone()),
-        };
-        self.phase = Phase::Flying(Box::new(run));
-        self.read_source(around)
-    }
-
-    /// The reader's task: some of what waits becomes a batch.
-    fn read_source(&mut self, around: &mut Around<'_>) -> Result<()> {
-        let Phase::Flying(run) = &mut self.phase else { return Ok(()) };
-        run.reads = false;
-        if run.has_more(around.source)
-            && let Some(sender) = &mut run.sender
-        {
-            for _ in 0..around.chance.random_range(1..=3) {
-                if around.source.has(run.next) {
-                    run.next = around.source.read(run.next, &mut run.batcher);
-                }
-            }
-            if let Some(batch) = run.batcher.close() {
-                let weight = batch.records.weight().clamp(1, sender.gauge().limit() / 2);
-                let sent = sender.send(batch, weight).now_or_never();
-                assert!(matches!(sent, Some(Ok(()))), "there was room");
-            }
-        }
-        self.fly(around)
-    }
-
-    /// The loop of `delivery::exactly_once` until it would wait.
-    fn fly(&mut self, around: &mut Around<'_>) -> Result<()> {
-        let now = around.instant();
-        let Phase::Flying(run) = &mut self.phase else { return Ok(()) };
-        loop {
-            let receiver = &mut run.receiver;
-            let Due { send, commit } = run.flight.advance(now, || receiver.try_recv().ok(), &mut self.clients)?;
-            if let Some(turn) = send {
-                self.clients.step()?;
-                self.clients.client(turn).send(now);
-            }
-            if let Some(turn) = commit {
-                self.clients.step()?;
-                self.clients.client(turn).commit(now);
-            }
-            if run.flight.is_drained() {
-                self.phase = Phase::Gone;
-                return Ok(());
-            }
-            if let Some(seen) = run.seen.take() {
-                let committed = run.flight.ended(seen, now)?;
-                self.memory.delivered += u64::from(committed.is_some());
-                continue;
-            }
-            if let Some(sent) = self.clients.list.iter_mut().find_map(Client::acknowledged) {
-                run.flight.sent(sent)?;
-                continue;
-            }
-            if run.flight.wants_batch(now) {
-                match run.receiver.try_recv() {
-                    Ok((batch, permit)) => {
-                        run.flight.take(batch, permit, now, &mut self.clients)?;
-                        continue;
-                    }
-                    Err(channel::TryRecvError::Disconnected) => {
-                        run.flight.close();
-                        continue;
-                    }
-                    Err(channel::TryRecvError::Empty) => {}
-                }
-            }
-            if run.has_more(around.source) && !run.reads {
-                run.reads = true;
-                around.after(0..3 * MILLI, Input::Read);
-            }
-            if let Some(at) = run.flight.wake(now) {
-                let wait = u64::try_from(at.saturating_duration_since(now).as_micros()).unwrap_or(u64::MAX);
-                if run.wakes <= around.now || run.wakes > around.now + wait {
-                    run.wakes = around.now + wait;
-                    around.wishes.push(Wish::After(wait, Input::Wake));
-                }
-            }
-            return Ok(());
-        }
     }
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::around::{Around, Input, Settings, Wish};
 use super::broker::{Answer, Broker, Due, Request};
-use super::process::{Around, Input, Process, Settings, Wish};
+use super::process::Process;
+use super::seen::Seen;
 use super::source::Source;
 use super::truth::{Truth, Violation};
 use super::{MILLI, Micros, SECOND};
@@ -54,56 +56,6 @@ impl Stage {
             warned: Mutex::default(),
             damaged_starts: Arc::default(),
         })
-    }
-}
-
-/// How often what happened.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    schedules: u64,
-    events: u64,
-    commits: u64,
-    pieces: u64,
-    broken_requests: u64,
-    late_requests: u64,
-    kills: u64,
-    failures: u64,
-    pauses: u64,
-    drains: u64,
-    rivals: u64,
-    foreigners: u64,
-    successors: u64,
-}
-
-impl Seen {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.schedules += other.schedules;
-        self.events += other.events;
-        self.commits += other.commits;
-        self.pieces += other.pieces;
-        self.broken_requests += other.broken_requests;
-        self.late_requests += other.late_requests;
-        self.kills += other.kills;
-        self.failures += other.failures;
-        self.pauses += other.pauses;
-        self.drains += other.drains;
-        self.rivals += other.rivals;
-        self.foreigners += other.foreigners;
-        self.successors += other.successors;
-    }
-
-    pub(super) fn all_occurred(&self) -> bool {
-        let network = self.broken_requests.min(self.late_requests);
-        let process = self.kills.min(self.failures).min(self.pauses).min(self.drains);
-        self.schedules
-            .min(self.commits)
-            .min(self.pieces)
-            .min(network)
-            .min(process)
-            .min(self.rivals)
-            .min(self.successors)
-            .min(self.foreigners)
-            > 0
     }
 }
 

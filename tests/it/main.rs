@@ -38,6 +38,7 @@ mod stops_rather_than_guesses;
 mod streams_large_transactions;
 mod survives_broker_loss;
 mod survives_cluster_faults;
+mod survives_faults_together;
 mod survives_source_loss;
 mod survives_stray_commits;
 mod survives_topic_changes;

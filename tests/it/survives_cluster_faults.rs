@@ -1,10 +1,11 @@
 //! Three brokers, replication factor 3, two in-sync replicas needed, under load: leaders move, replicas go away, the
-//! coordinator gives a transaction up. Nothing is lost, repeated, reordered or torn.
+//! coordinator gives a transaction up or forgets a producer. Nothing is lost, repeated, reordered or torn.
 
 use testbed::{Kafka, KafkaOptions, Mysql, MysqlOptions, wait};
 
+use crate::support::ending::end;
 use crate::support::workload::{self, Workload};
-use crate::support::{Instance, PATIENCE, proof, verdict};
+use crate::support::{Instance, Outbox, PATIENCE, proof, verdict};
 
 /// Checkpoints and output: everything that a relay writes to.
 fn topics(instance: &Instance) -> Vec<String> {
@@ -104,4 +105,39 @@ fn a_relay_that_slept_through_its_transaction_sends_it_again() {
     verdict::assert_exactly_once(&mysql, &kafka, &instance);
     assert_eq!(relay.exited().unwrap(), None);
     println!("{} transactions slept through", naps.len());
+}
+
+/// Coordinator and partitions forget a producer that has been idle for long: a week and a day, here moments.
+#[test]
+fn a_relay_whose_producer_was_forgotten_goes_on() {
+    let soon = [
+        ("transactional.id.expiration.ms", "1000"),
+        ("transaction.remove.expired.transaction.cleanup.interval.ms", "200"),
+        ("producer.id.expiration.ms", "1000"),
+        ("producer.id.expiration.check.interval.ms", "200"),
+    ];
+    let properties = soon.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let kafka = Kafka::start(KafkaOptions { properties, ..KafkaOptions::default() }).unwrap();
+    let mysql = Mysql::start(MysqlOptions::default()).unwrap();
+    let outbox = Outbox::new("forgotten", &mysql, &kafka);
+    let mut relay = outbox.stream();
+    for round in 1..=3 {
+        outbox.insert(&format!("f{round}"), "Order", "1", "{}");
+        outbox.wait_delivered(round);
+        wait::until(PATIENCE, "the coordinator forgets it", || {
+            !kafka.transactions().unwrap().contains("outboxd.forgotten")
+        })
+        .unwrap();
+    }
+    assert!(
+        relay.lines().iter().any(|line| line.contains("the run ended")),
+        "nothing was forgotten: {:?}",
+        relay.lines()
+    );
+    relay.kill9().unwrap();
+    let relay = outbox.stream();
+    outbox.insert("f4", "Order", "1", "{}");
+    outbox.wait_delivered(1);
+    end(relay);
+    assert_eq!(outbox.sorted_ids(), ["f1", "f2", "f3", "f4"]);
 }

@@ -1,12 +1,11 @@
 //! With GTIDs the relay follows a failover to a promoted replica; what the new primary lacks, or has on its own, is named.
 
-use testbed::oracle::{Rules, judge, truth};
-use testbed::{Isolation, Kafka, Mysql, MysqlOptions, Observer, Product, shared};
+use testbed::{Kafka, Mysql, MysqlOptions, Product, shared};
 
 use crate::support::ending::{self, end, stopped};
 use crate::support::{Instance, Outbox, PATIENCE, reader};
 
-fn replicate(replica: &Mysql, primary: &Mysql) {
+pub(crate) fn replicate(replica: &Mysql, primary: &Mysql) {
     let port = primary.port();
     let statement = match primary.product() {
         Product::Mysql => format!(
@@ -30,7 +29,7 @@ fn executed(server: &Mysql) -> String {
     executed.unwrap().trim().replace("\\n", "")
 }
 
-fn wait_replicated(primary: &Mysql, replica: &Mysql) {
+pub(crate) fn wait_replicated(primary: &Mysql, replica: &Mysql) {
     let executed = executed(primary);
     let waited = replica.sql(&match primary.product() {
         Product::Mysql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 60)"),
@@ -137,48 +136,4 @@ fn follows(name: &str, options: MysqlOptions, words: &Words) {
     outbox.wait_delivered(1);
     end(relay);
     assert_eq!(ids(kafka, name), ["a", "b", "c", "d", "errant"]);
-}
-
-/// A source transaction that is split, of which some pieces are published when its server dies: the replica's log holds it
-/// elsewhere, under its GTID.
-#[cfg(feature = "failpoints")]
-#[test]
-fn what_is_missing_of_a_split_transaction_is_read_from_the_promoted_replica() {
-    const NAME: &str = "failover_split";
-    let primary = Mysql::start(MysqlOptions::default()).unwrap();
-    let replica = Mysql::start(MysqlOptions { server_id: 2, ..MysqlOptions::default() }).unwrap();
-    replicate(&replica, &primary);
-    let kafka = &shared().unwrap().kafka;
-    primary.sql(&format!("CREATE DATABASE {NAME}; {}", Outbox::table(NAME, "outbox"))).unwrap();
-    let mut instance = Instance::new(NAME, primary.port(), &kafka.bootstrap());
-    instance.more_sources = vec![replica.port()];
-    instance.extra =
-        "batch.max_bytes = \"1MiB\"\nbatch.max_stream_bytes = \"1MiB\"\nbatch.oversize = \"split\"\n".into();
-    let relay = instance.stream();
-    insert(&primary, NAME, "before");
-    instance.wait_delivered(1);
-    end(relay);
-    let rows = "INSERT INTO outbox WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
-                SELECT i, 'Order', i % 50, 'Happened', JSON_OBJECT('text', REPEAT('x', 900)) FROM n";
-    primary.sql(&format!("USE {NAME}; SET SESSION cte_max_recursion_depth = 100000; {rows}")).unwrap();
-    let mut relay = instance.start_armed(&[], Some("commit_ok:3=kill"));
-    assert!(!relay.wait_exit(PATIENCE).unwrap().success());
-    let published = ids(kafka, NAME).len();
-    assert!(1 < published && published < 5_001, "{published}");
-
-    wait_replicated(&primary, &replica);
-    drop(primary);
-    replica.sql("STOP REPLICA; RESET REPLICA ALL").unwrap();
-    let mut relay = instance.start();
-    relay.wait_for_line("another server answers", PATIENCE).unwrap();
-    instance.wait_delivered(5_001 - published as u64);
-    insert(&replica, NAME, "after");
-    instance.wait_delivered(5_002 - published as u64);
-    end(relay);
-    let table = truth::Table::usual(NAME, "outbox");
-    let truth = truth::read(replica.mysqlbinlog_v().unwrap(), &[table]).unwrap();
-    let topic = format!("{NAME}.Order");
-    let seen = Observer::read_all(kafka, &[&topic], Isolation::ReadCommitted).unwrap();
-    let verdict = judge(&truth, &seen, &Rules { topic_prefix: format!("{NAME}."), ..Rules::default() });
-    assert!(verdict.is_clean() && verdict.committed == 5_002, "{verdict}");
 }

@@ -4,9 +4,11 @@
 
 use serde_json::Value;
 use testbed::oracle::{Rules, judge, truth};
-use testbed::{Isolation, Mysql, MysqlOptions, Observer, Product, shared};
+use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared};
 
+use crate::follows_a_failover::{replicate, wait_replicated};
 use crate::support::ending::{end, stopped};
+use crate::support::large::{rows, run};
 use crate::support::reader;
 use crate::support::source::copy;
 use crate::support::verdict::CHECKPOINTS;
@@ -23,22 +25,6 @@ fn outbox<'a>(name: &str, mysql: &'a Mysql) -> Outbox<'a> {
     let mut outbox = Outbox::new(name, mysql, &shared().unwrap().kafka);
     outbox.extra = LIMITS.into();
     outbox
-}
-
-/// A statement that inserts so many rows of about 1 kB.
-fn rows(prefix: &str, count: u64) -> String {
-    format!(
-        "INSERT INTO outbox WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-         SELECT CONCAT('{prefix}-', i), 'Order', i % 50, 'Happened', JSON_OBJECT('n', i, 'text', REPEAT('x', 900)) FROM n"
-    )
-}
-
-fn run(mysql: &Mysql, name: &str, statements: &str) {
-    let depth = match mysql.product() {
-        Product::Mysql => "cte_max_recursion_depth",
-        Product::Mariadb => "max_recursive_iterations",
-    };
-    mysql.sql(&format!("USE {name}; SET SESSION {depth} = 100000; {statements}")).unwrap();
 }
 
 /// How many records of a source transaction are published, by each checkpoint that ends within one.
@@ -171,4 +157,45 @@ fn another_transaction_in_place_of_a_split_one_is_refused() {
     run(&mysql, name, "INSERT INTO outbox VALUES ('other', 'Order', '1', 'Happened', '{}')");
     stopped(instance.start()).because("OBX-2201", 65, &["records published, found"], "--first-start");
     assert_eq!(records(), before);
+}
+
+/// A source transaction that is split, of which some pieces are published when its server dies: the replica's log holds it
+/// elsewhere, under its GTID.
+#[test]
+fn what_is_missing_of_a_split_transaction_is_read_from_the_promoted_replica() {
+    const NAME: &str = "failover_split";
+    let primary = Mysql::start(MysqlOptions::default()).unwrap();
+    let replica = Mysql::start(MysqlOptions { server_id: 2, ..MysqlOptions::default() }).unwrap();
+    replicate(&replica, &primary);
+    let kafka = &shared().unwrap().kafka;
+    primary.sql(&format!("CREATE DATABASE {NAME}; {}", Outbox::table(NAME, "outbox"))).unwrap();
+    let mut instance = Instance::new(NAME, primary.port(), &kafka.bootstrap());
+    instance.more_sources = vec![replica.port()];
+    instance.extra = LIMITS.into();
+    let insert = |server: &Mysql, id: &str| server.sql(&Outbox::row(NAME, id, "Order", "1", "{}")).unwrap();
+    let relay = instance.stream();
+    insert(&primary, "before");
+    instance.wait_delivered(1);
+    end(relay);
+    run(&primary, NAME, &rows("a", 5_000));
+    let mut relay = instance.start_armed(&[], Some("commit_ok:3=kill"));
+    assert!(!relay.wait_exit(PATIENCE).unwrap().success());
+    let published = reader::read(kafka, &format!("{NAME}.")).len();
+    assert!(1 < published && published < 5_001, "{published}");
+
+    wait_replicated(&primary, &replica);
+    drop(primary);
+    replica.sql("STOP REPLICA; RESET REPLICA ALL").unwrap();
+    let mut relay = instance.start();
+    relay.wait_for_line("another server answers", PATIENCE).unwrap();
+    instance.wait_delivered(5_001 - published as u64);
+    insert(&replica, "after");
+    instance.wait_delivered(5_002 - published as u64);
+    end(relay);
+    let table = truth::Table::usual(NAME, "outbox");
+    let truth = truth::read(replica.mysqlbinlog_v().unwrap(), &[table]).unwrap();
+    let topic = format!("{NAME}.Order");
+    let seen = Observer::read_all(kafka, &[&topic], Isolation::ReadCommitted).unwrap();
+    let verdict = judge(&truth, &seen, &Rules { topic_prefix: format!("{NAME}."), ..Rules::default() });
+    assert!(verdict.is_clean() && verdict.committed == 5_002, "{verdict}");
 }

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use testbed::oracle::{Rules, judge, truth};
-use testbed::{Isolation, Mysql, MysqlOptions, Observer, Product, shared, wait};
+use testbed::{Isolation, Mysql, MysqlOptions, Observer, shared, wait};
 
 use crate::support::crash::is_stopped;
 use crate::support::ending::{end, stopped};
+use crate::support::large::{self, rows};
 use crate::support::{Outbox, PATIENCE};
 
 /// Of a Kafka transaction that is to meet it.
@@ -21,20 +22,8 @@ fn outbox<'a>(name: &str, mysql: &'a Mysql) -> Outbox<'a> {
     outbox
 }
 
-/// A statement that inserts so many rows of about 1 kB.
-fn rows(prefix: &str, count: u32) -> String {
-    format!(
-        "INSERT INTO outbox WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-         SELECT CONCAT('{prefix}-', i), 'Order', i % 50, 'Happened', JSON_OBJECT('n', i, 'text', REPEAT('x', 900)) FROM n"
-    )
-}
-
 fn run(outbox: &Outbox<'_>, statements: &str) {
-    let (name, depth) = match outbox.mysql.product() {
-        Product::Mysql => (&outbox.name, "cte_max_recursion_depth"),
-        Product::Mariadb => (&outbox.name, "max_recursive_iterations"),
-    };
-    outbox.mysql.sql(&format!("USE {name}; SET SESSION {depth} = 100000; {statements}")).unwrap();
+    large::run(outbox.mysql, &outbox.name, statements);
 }
 
 /// Compares all that was published with a naive reading of `mysqlbinlog`'s text.
@@ -106,7 +95,7 @@ fn a_large_transaction_by_gtid_stops_at_each_limit_and_is_carried_above_it() {
 }
 
 /// Prepares a distributed transaction of so many rows, in a session of its own.
-fn prepare(outbox: &Outbox<'_>, xid: &str, count: u32) {
+fn prepare(outbox: &Outbox<'_>, xid: &str, count: u64) {
     run(outbox, &format!("XA START '{xid}'; {}; XA END '{xid}'; XA PREPARE '{xid}'", rows(xid, count)));
 }
 

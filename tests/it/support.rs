@@ -7,6 +7,8 @@ pub(crate) mod crash;
 pub(crate) mod differential;
 pub(crate) mod ending;
 mod instance;
+#[cfg(feature = "failpoints")]
+pub(crate) mod large;
 pub(crate) mod plain_loop;
 pub(crate) mod proc;
 pub(crate) mod proof;

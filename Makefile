@@ -42,7 +42,8 @@ demo: setup ## show the main job on real servers, with two crashes and a proof (
 .PHONY: test
 test: setup ## build and run every test, on real servers
 	@start=$$SECONDS; \
-	cargo test --workspace --features failpoints --no-fail-fast -- --test-threads=$(TEST_THREADS); \
+	OUTBOXD_FUZZ_SECONDS=60 \
+	    cargo test --workspace --features failpoints --no-fail-fast -- --test-threads=$(TEST_THREADS); \
 	[ -n "$${CI:-}" ] || echo "make test: all passed in $$((SECONDS - start)) s"
 
 .PHONY: test-crash

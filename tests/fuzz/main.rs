@@ -1,7 +1,7 @@
 //! Any input is answered by a value or an error: no panic, no hang, no memory beyond a multiple of the input.
 //!
 //! Inputs are recorded from real servers (`tests/fixtures/binlog`, `seeds/`) and damaged at random, again and again, for
-//! `OUTBOXD_FUZZ_SECONDS` a target (`make fuzz SECONDS=…`; a few in `make test`). `OUTBOXD_FUZZ_SEED` repeats a run.
+//! `OUTBOXD_FUZZ_SECONDS` a target (`make fuzz SECONDS=…`; 60 in `make test`, a few without it). `OUTBOXD_FUZZ_SEED` repeats a run.
 //! Every sound input, and every one in `regressions/`, is replayed first.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

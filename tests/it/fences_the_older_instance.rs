@@ -102,12 +102,7 @@ fn a_newcomer_that_is_fenced_by_the_instance_it_replaces_tries_again_and_wins() 
 
 /// Waits until the instance delivers.
 fn wait_more(instance: &Instance, writers: &Workload) {
-    let before = instance.delivered();
-    wait::until(PATIENCE, "the instance delivers", || {
-        writers.grant();
-        instance.delivered() > before + 50
-    })
-    .unwrap();
+    writers.drive(instance, 50, PATIENCE);
 }
 
 fn wait_fenced(older: &mut Daemon, successor: &Daemon, writers: &Workload) {

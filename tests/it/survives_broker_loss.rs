@@ -49,12 +49,7 @@ impl Test {
     }
 
     fn go_on(&self) {
-        let before = self.instance.delivered();
-        wait::until(PATIENCE, "the relay delivers", || {
-            self.writers.grant();
-            self.instance.delivered() > before + 100
-        })
-        .unwrap_or_else(|error| panic!("{error}: {}", self.instance.status()));
+        self.writers.drive(&self.instance, 100, PATIENCE);
     }
 
     fn signal(&mut self, signal: Signal) {

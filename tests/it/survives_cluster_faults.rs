@@ -28,14 +28,7 @@ fn moved_leaders_and_lost_replicas_cost_no_row() {
     workload::prepare(&mysql, &mut instance);
     let writers = Workload::start(&mysql, &instance.name, workload::seed());
     let mut relay = instance.stream();
-    let go_on = || {
-        let before = instance.delivered();
-        wait::until(PATIENCE * 2, "the relay delivers", || {
-            writers.grant();
-            instance.delivered() > before + 100
-        })
-        .unwrap_or_else(|error| panic!("{error}: {}", instance.status()));
-    };
+    let go_on = || writers.drive(&instance, 100, PATIENCE * 2);
     go_on();
     let rounds = proof::times(3, 9);
     for round in 0..rounds {
@@ -95,12 +88,7 @@ fn a_relay_that_slept_through_its_transaction_sends_it_again() {
         .unwrap();
         relay.resume().unwrap();
     }
-    let before = instance.delivered();
-    wait::until(PATIENCE, "the relay delivers", || {
-        writers.grant();
-        instance.delivered() > before + 100
-    })
-    .unwrap();
+    writers.drive(&instance, 100, PATIENCE);
     writers.finish();
     verdict::assert_exactly_once(&mysql, &kafka, &instance);
     assert_eq!(relay.exited().unwrap(), None);

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use testbed::process::Signal;
-use testbed::{Daemon, Kafka, KafkaOptions, Mysql, MysqlOptions, wait};
+use testbed::{Daemon, Kafka, KafkaOptions, Mysql, MysqlOptions};
 
 use crate::support::workload::{self, Workload};
 use crate::support::{Instance, PATIENCE, proof, verdict};
@@ -72,15 +72,6 @@ impl World {
             Fault::RelayStopped => self.relay.resume().unwrap(),
         }
     }
-
-    fn go_on(&self, writers: &Workload, after: &str) {
-        let before = self.instance.delivered();
-        wait::until(PATIENCE * 2, "the relay delivers", || {
-            writers.grant();
-            self.instance.delivered() > before + 50
-        })
-        .unwrap_or_else(|error| panic!("{error} after {after}: {}", self.instance.status()));
-    }
 }
 
 #[test]
@@ -102,7 +93,7 @@ fn faults_of_mysql_kafka_and_the_relay_together_cost_no_row() {
         let faults = Fault::some(&mut chance);
         let after = format!("round {round}, {faults:?}");
         println!("{after}");
-        world.go_on(&writers, &after);
+        writers.drive(&world.instance, 50, PATIENCE * 2);
         // The times are part of the schedule: faults begin and end in the middle of each other.
         let mut pause = || std::thread::sleep(Duration::from_millis(chance.random_range(0..1_500)));
         for fault in &faults {
@@ -113,7 +104,7 @@ fn faults_of_mysql_kafka_and_the_relay_together_cost_no_row() {
             world.end(*fault);
             pause();
         }
-        world.go_on(&writers, &after);
+        writers.drive(&world.instance, 50, PATIENCE * 2);
         assert_eq!(world.relay.exited().unwrap(), None, "{after}: {:?}", world.relay.lines().last());
     }
     writers.finish();

@@ -16,14 +16,7 @@ fn a_crashed_source_and_killed_dumps_cost_no_row() {
     workload::prepare(&mysql, &mut instance);
     let writers = Workload::start(&mysql, "source_loss", workload::seed());
     let mut relay = instance.stream();
-    let go_on = || {
-        let before = instance.delivered();
-        wait::until(PATIENCE, "the relay delivers again", || {
-            writers.grant();
-            instance.delivered() > before + 50
-        })
-        .unwrap();
-    };
+    let go_on = || writers.drive(&instance, 50, PATIENCE);
     for _ in 0..3 {
         go_on();
         mysql.kill9().unwrap();
@@ -75,12 +68,7 @@ fn cut_everywhere(name: &str, gtid: bool, step: usize) {
     let mut groups = 0;
     let mut harmed = |harm: &dyn Fn(&Proxy)| {
         // A run without progress would make the next one wait longer.
-        let before = instance.delivered();
-        wait::until(PATIENCE, "the relay delivers", || {
-            writers.grant();
-            instance.delivered() > before
-        })
-        .unwrap();
+        writers.drive(&instance, 0, PATIENCE);
         let cuts = proxy.cuts();
         harm(&proxy);
         groups += 1;

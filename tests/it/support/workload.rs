@@ -9,7 +9,7 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use testbed::{Mysql, Product};
+use testbed::{Mysql, Product, wait};
 
 use super::{Instance, Outbox};
 
@@ -86,6 +86,17 @@ impl Workload {
     /// Lets the writers do a few transactions more, if they have done the ones before. Call it while waiting.
     pub(crate) fn grant(&self) {
         let _ = self.grants.try_send(());
+    }
+
+    /// Lets the writers go on until the relay has delivered more than so many rows more.
+    #[track_caller]
+    pub(crate) fn drive(&self, instance: &Instance, more: u64, patience: Duration) {
+        let before = instance.delivered();
+        wait::until(patience, "the relay delivers", || {
+            self.grant();
+            instance.delivered() > before + more
+        })
+        .unwrap_or_else(|error| panic!("{error}: {}", instance.status()));
     }
 
     /// Whether the writers leave the outboxes alone and write to another table only.

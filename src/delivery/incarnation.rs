@@ -2,7 +2,8 @@
 //!
 //! Why the order matters: the first Kafka transaction of an incarnation is always the first producer's, and they take
 //! turns strictly. Two relays that fence each other at the same time may each end up with a part of the producers; only
-//! the one that holds the first of them can begin, so only one of them ever writes (ADR 9).
+//! the one that holds the first of them can begin, and whoever takes the first one from it takes the others, too, before
+//! it writes. So only one of them ever writes (ADR 9).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::events::Trouble;
 use super::producer::{Producer, TRANSACTION_TIMEOUT, transactional_ids};
 use crate::checkpoint::Fence;
-use crate::config::Config;
+use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
-use crate::kafka;
+use crate::kafka::{self, Call};
 use crate::telemetry::Metrics;
 
 /// Transactional producers of a relay. A third one would only make smaller transactions of the same records.
@@ -38,15 +39,21 @@ impl Incarnation {
             let (config, trouble, metrics) = (config.clone(), Arc::clone(&trouble), Arc::clone(&metrics));
             kafka::start(move || Producer::create(&config, id.as_deref(), trouble, metrics))
         };
-        let mut ids = transactional_ids(config).into_iter();
-        // The first one before all others: whoever holds it is the only one who can begin.
-        let mut producers = vec![create(ids.next()).await?];
-        let others: Vec<_> = ids.map(|id| create(Some(id))).collect();
-        // All of them end before one's error does: a straggler would fence the next incarnation.
-        let created = futures_util::future::join_all(others).await;
-        for producer in created {
-            producers.push(producer?);
-        }
+        let ids: Vec<_> = match config.kafka.delivery {
+            DeliveryMode::ExactlyOnce => transactional_ids(config).into_iter().map(Some).collect(),
+            DeliveryMode::AtLeastOnce => vec![None],
+        };
+        // What a predecessor left open is aborted at the same time everywhere, for which librdkafka waits 500 ms each time
+        // (`rd_kafka_idemp_pid_timer_restart` in `rdkafka_idempotence.c`).
+        let mut producers = all(ids.iter().cloned().map(create)).await?;
+        // The first one is fenced before all others, so these once more.
+        let early = producers.split_off(1);
+        // Closing takes a while.
+        drop(kafka::start(move || {
+            drop(early);
+            Ok(())
+        }));
+        producers.extend(all(ids.into_iter().skip(1).map(create)).await?);
         Ok((Self { producers, trouble }, Fence::established()))
     }
 
@@ -94,4 +101,9 @@ impl Incarnation {
             false => Error::new(Code::DeliveryFailed, "the Kafka producer failed"),
         }
     }
+}
+
+/// All of them end before one's error does: a straggler would fence the next incarnation.
+async fn all<T>(calls: impl Iterator<Item = Call<T>>) -> Result<Vec<T>> {
+    futures_util::future::join_all(calls).await.into_iter().collect()
 }

@@ -28,7 +28,9 @@ use run::Run;
 enum Phase {
     /// Before it fences: has another one taken over?
     Looking(Micros),
-    /// This producer is being initialised.
+    /// So many ids are still being freed of what was left open.
+    Clearing(usize),
+    /// This producer is being initialised; the first one is already.
     Fencing(usize),
     Sampling,
     Settling(usize),
@@ -156,15 +158,16 @@ impl Process {
             return Err(Error::new(Code::Fenced, "a newer producer of this relay exists"));
         }
         match (&mut self.phase, event) {
+            (Phase::Clearing(left), Event::Initialised) => {
+                *left -= 1;
+                if *left == 0 {
+                    self.fence_next(1, around);
+                }
+                Ok(())
+            }
             (Phase::Fencing(n), Event::Initialised) => {
                 let next = *n + 1;
-                if next < IDS {
-                    self.phase = Phase::Fencing(next);
-                    self.clients.list[next].init();
-                } else {
-                    self.phase = Phase::Sampling;
-                    around.ask(Request::End);
-                }
+                self.fence_next(next, around);
                 Ok(())
             }
             (Phase::ChargeSent, _) => {
@@ -218,8 +221,18 @@ impl Process {
         let now = around.instant();
         let linger = Duration::from_millis(44_995);
         self.clients.list = (0..IDS).map(|_| Client::new(around.settings.batch, linger, now)).collect();
-        self.phase = Phase::Fencing(0);
-        self.clients.list[0].init();
+        self.phase = Phase::Clearing(IDS);
+        self.clients.list.iter_mut().for_each(Client::init);
+    }
+
+    fn fence_next(&mut self, next: usize, around: &mut Around<'_>) {
+        if let Some(client) = self.clients.list.get_mut(next) {
+            self.phase = Phase::Fencing(next);
+            client.init();
+        } else {
+            self.phase = Phase::Sampling;
+            around.ask(Request::End);
+        }
     }
 
     fn ask_again(&mut self, around: &mut Around<'_>) -> Result<()> {

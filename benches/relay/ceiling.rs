@@ -93,7 +93,7 @@ impl<'a> Ceilings<'a> {
     async fn produce(&self, config: &Config, topic: &str) -> Result<Ceiling> {
         let metrics = Arc::new(Metrics::new(&config.name, &BuildInfo::current(), []));
         let (mut incarnation, _fence) = Incarnation::begin(config, metrics).await?;
-        incarnation.add_topic(topic)?;
+        incarnation.add_topics(&[topic.into()])?;
         let producer = incarnation.producer(0);
         tokio::time::sleep(SETTLE).await;
         let meter = Meter::start(self.stand)?;

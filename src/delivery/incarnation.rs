@@ -73,20 +73,16 @@ impl Incarnation {
         self.producers.first().map_or(TRANSACTION_TIMEOUT, Producer::transaction_timeout)
     }
 
-    /// Adds the next topic to every producer.
+    /// Adds the next topics to every producer.
     ///
     /// # Errors
     /// As [`Producer::add_topic`].
-    pub fn add_topic(&mut self, name: &str) -> Result<()> {
+    pub fn add_topics(&mut self, names: &[Arc<str>]) -> Result<()> {
         for producer in &mut self.producers {
-            producer.add_topic(name)?;
+            names.iter().try_for_each(|name| producer.add_topic(name))?;
+            producer.look_up(names);
         }
         Ok(())
-    }
-
-    /// Number of topics added so far.
-    pub fn topics(&self) -> usize {
-        self.producers.first().map_or(0, Producer::topics)
     }
 
     /// Cancelled when a client has met an error that only a new incarnation can mend.

@@ -33,7 +33,7 @@ impl Outlet {
         names: Arc<TopicNames>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
-        incarnation.add_topic(checkpoint_topic)?;
+        incarnation.add_topics(&[checkpoint_topic.into()])?;
         Ok(Self { incarnation, names, topics: Vec::new(), checkpoint_partition, metrics })
     }
 
@@ -49,11 +49,12 @@ impl Outlet {
 
     /// Makes every topic that was looked up by now known to the producers.
     fn ensure_topics(&mut self) -> Result<()> {
-        while let Some(name) = self.names.get(self.incarnation.topics() - 1) {
-            self.incarnation.add_topic(&name)?;
-            self.topics.push(self.metrics.topic(&name));
+        let new = self.names.since(self.topics.len());
+        if new.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.topics.extend(new.iter().map(|name| self.metrics.topic(name)));
+        self.incarnation.add_topics(&new)
     }
 }
 

@@ -90,11 +90,6 @@ impl Producer {
         Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold, transaction_timeout })
     }
 
-    /// Number of topics added so far.
-    pub fn topics(&self) -> usize {
-        self.topics.len()
-    }
-
     /// Adds the next topic; its index is the number of topics before.
     ///
     /// # Errors
@@ -103,6 +98,22 @@ impl Producer {
         let handle = TopicHandle::open(&self.native, name).map_err(|e| delivery_error("adding a topic", &e))?;
         self.topics.push(handle);
         Ok(())
+    }
+
+    /// Asks what the topics that were just added are like; does not wait for the answer. librdkafka asks by itself, but of two
+    /// topics added within a moment it may forget the second for `retry.backoff.ms`: its timer for that, started again while it
+    /// runs, is put off by its own end (`rd_kafka_metadata_leader_query_tmr_cb` in `rdkafka_metadata.c`).
+    pub fn look_up(&self, topics: &[Arc<str>]) {
+        let (native, topics) = (Arc::clone(&self.native), topics.to_vec());
+        // The answer reaches the client's own threads.
+        drop(kafka::start(move || {
+            let client = native.wrapper().client();
+            let failed = topics.iter().find_map(|topic| client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).err());
+            if let Some(error) = failed {
+                tracing::debug!(%error, "looking up new topics; the client goes on by itself");
+            }
+            Ok(())
+        }));
     }
 
     /// Opens a Kafka transaction; at least once there is none.

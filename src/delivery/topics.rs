@@ -28,9 +28,9 @@ const HIDDEN: u32 = 10;
 pub struct TopicNames(RwLock<Vec<Arc<str>>>);
 
 impl TopicNames {
-    /// The name behind an id.
-    pub fn get(&self, index: usize) -> Option<Arc<str>> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(index).cloned()
+    /// The names from this index on.
+    pub fn since(&self, index: usize) -> Vec<Arc<str>> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(index..).unwrap_or_default().to_vec()
     }
 
     fn add(&self, name: &str) -> TopicId {

@@ -106,7 +106,9 @@ fn the_checkpoint_decides_whatever_became_of_a_commit() {
 #[test]
 #[ignore = "make test-crash"]
 fn the_checkpoint_decides_with_three_brokers_too() {
-    show(&Proxied::start(3), "outcomes_of_three", "", &ROWS, proof::times(1, 10));
+    let (servers, tries) = (Proxied::start(3), proof::times(1, 10));
+    show(&servers, "outcomes_of_three", "", &ROWS, tries);
+    show(&servers, "given_up_by_three", SHORT_TIMEOUTS, &[TIMED_OUT], tries);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn run_many(stage: &Stage, wanted: Option<u64>) -> Seen {
     let began = Instant::now();
     let Some(wanted) = wanted else {
         let mut seen = Seen::default();
-        (0..).take_while(|_| began.elapsed() < SLICE).for_each(|seed| seen.add(&run(stage, seed)));
+        (0..).take_while(|_| began.elapsed() < SLICE).for_each(|seed| seen.add(run(stage, seed)));
         return seen;
     };
     let workers = std::thread::available_parallelism().unwrap().get() as u64;
@@ -60,12 +60,12 @@ fn run_many(stage: &Stage, wanted: Option<u64>) -> Seen {
         let seeds = |worker: u64| (worker..wanted).step_by(usize::try_from(workers).unwrap());
         let work = move |worker| {
             let mut seen = Seen::default();
-            seeds(worker).for_each(|seed| seen.add(&run(stage, seed)));
+            seeds(worker).for_each(|seed| seen.add(run(stage, seed)));
             seen
         };
         let all: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
         let mut seen = Seen::default();
-        all.into_iter().for_each(|worker| seen.add(&worker.join().unwrap()));
+        all.into_iter().for_each(|worker| seen.add(worker.join().unwrap()));
         seen
     })
 }
@@ -78,7 +78,7 @@ fn no_schedule_breaks_a_promise() {
         return;
     }
     let began = Instant::now();
-    let seen = run_many(&stage, number("OUTBOXD_SCHEDULES"));
+    let mut seen = run_many(&stage, number("OUTBOXD_SCHEDULES"));
     println!("simulation: seeds from 0, {:?}: {seen:?}", began.elapsed());
     // Schedules in which nothing happens would prove nothing.
     assert!(seen.all_occurred(), "{seen:?}");

@@ -40,6 +40,12 @@ pub(super) enum Input {
     Read,
     /// SIGTERM.
     Drain,
+    /// The group says that this member leads.
+    Leads,
+    /// The group says that another member leads, which may be writing already if the membership was `lost`.
+    Follows {
+        lost: bool,
+    },
 }
 
 /// What a process wants from the world.

@@ -3,6 +3,7 @@
 
 mod clients;
 mod run;
+mod standby;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::error::{Code, Disposition, Error, Result};
 use crate::relay::{Relay, rivals, supervise};
 use clients::Clients;
 use run::Run;
+use standby::Member;
 
 #[derive(Debug)]
 enum Phase {
@@ -40,6 +42,8 @@ enum Phase {
     Opening,
     Flying(Box<Run>),
     Resting,
+    /// Waits for its term.
+    Standby,
     /// Ended for good.
     Gone,
 }
@@ -52,12 +56,16 @@ pub(super) struct Process {
     clients: Clients,
     chain: Option<Chain>,
     turn: usize,
+    /// In hot standby.
+    member: Option<Member>,
 }
 
 impl Process {
-    pub(super) fn new(relay: Relay) -> Self {
+    pub(super) fn new(relay: Relay, standby: bool) -> Self {
         let clients = Clients { list: Vec::new(), now: instant(0), trip: None, tripped: false };
-        Self { relay, memory: Memory::default(), phase: Phase::Resting, clients, chain: None, turn: 0 }
+        let phase = if standby { Phase::Standby } else { Phase::Resting };
+        let member = standby.then(Member::default);
+        Self { relay, memory: Memory::default(), phase, clients, chain: None, turn: 0, member }
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -74,19 +82,21 @@ impl Process {
         self.clients.tripped
     }
 
-    /// Something happens. Whatever error ends the run is judged as the supervisor does.
-    /// Whether it has.
+    /// Something happens. Whatever error ends the run is judged as the supervisor does. Whether the run has ended.
     pub(super) fn handle(&mut self, input: Input, around: &mut Around<'_>) -> Result<bool, Violation> {
         self.clients.now = around.instant();
         self.clients.tripped = false;
         let ended = self.proceed(input, around);
         self.flush(around);
-        let Err(error) = ended else { return Ok(self.is_gone()) };
+        let Err(error) = ended else { return Ok(self.is_over() || self.is_gone()) };
         if let Phase::Flying(run) = &self.phase {
             self.memory.in_doubt = run.flight.in_doubt().cloned();
         }
         if matches!(error.disposition(), Disposition::Bug | Disposition::Halt) {
             return Err(Violation(format!("{}: {}", error.code(), error.chain())));
+        }
+        if self.ends_term(around) {
+            return Ok(true);
         }
         self.phase = match supervise::decide(&self.relay, &mut self.memory, error, true) {
             Some(_) => Phase::Gone,
@@ -149,6 +159,8 @@ impl Process {
                 }
                 self.fly(around)
             }
+            Input::Leads => self.hear(true, false, around),
+            Input::Follows { lost } => self.hear(false, lost, around),
         }
     }
 

@@ -16,36 +16,40 @@ pub(super) struct Seen {
     pub(super) rivals: u64,
     pub(super) foreigners: u64,
     pub(super) successors: u64,
+    pub(super) elections: u64,
 }
 
 impl Seen {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.schedules += other.schedules;
-        self.events += other.events;
-        self.commits += other.commits;
-        self.pieces += other.pieces;
-        self.broken_requests += other.broken_requests;
-        self.late_requests += other.late_requests;
-        self.kills += other.kills;
-        self.failures += other.failures;
-        self.pauses += other.pauses;
-        self.drains += other.drains;
-        self.rivals += other.rivals;
-        self.foreigners += other.foreigners;
-        self.successors += other.successors;
+    pub(super) fn add(&mut self, mut other: Self) {
+        for (mine, theirs) in self.counters().into_iter().zip(other.counters()) {
+            *mine += *theirs;
+        }
     }
 
-    pub(super) fn all_occurred(&self) -> bool {
-        let network = self.broken_requests.min(self.late_requests);
-        let process = self.kills.min(self.failures).min(self.pauses).min(self.drains);
-        self.schedules
-            .min(self.commits)
-            .min(self.pieces)
-            .min(network)
-            .min(process)
-            .min(self.rivals)
-            .min(self.successors)
-            .min(self.foreigners)
-            > 0
+    pub(super) fn all_occurred(&mut self) -> bool {
+        self.counters().into_iter().all(|count| *count > 0)
+    }
+
+    fn counters(&mut self) -> [&mut u64; 14] {
+        let Self {
+            schedules,
+            events,
+            commits,
+            pieces,
+            broken_requests: broken,
+            late_requests: late,
+            kills,
+            failures,
+            pauses,
+            drains,
+            rivals,
+            foreigners,
+            successors,
+            elections,
+        } = self;
+        [
+            schedules, events, commits, pieces, broken, late, kills, failures, pauses, drains, rivals, foreigners,
+            successors, elections,
+        ]
     }
 }

@@ -1,4 +1,7 @@
-//! Time, the network and what goes wrong: a queue of what happens next, filled by chance.
+//! Time and the network: a queue of what happens next, filled by chance.
+
+mod group;
+mod harm;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,6 +23,7 @@ use crate::config::{BatchConfig, Config, Oversize, testing};
 use crate::relay::{Orders, Relay};
 use crate::telemetry::metrics::BuildInfo;
 use crate::telemetry::{Metrics, Status};
+use group::Group;
 
 /// Nothing takes longer, or it is stuck.
 const END: Micros = 7_200 * SECOND;
@@ -38,7 +42,7 @@ impl Stage {
         Self { config, metrics, status: Arc::new(Status::new("orders")) }
     }
 
-    fn process(&self, number: u64) -> Process {
+    fn process(&self, number: u64, standby: bool) -> Process {
         let owner = Owner {
             instance: number.to_string(),
             host: String::new(),
@@ -47,7 +51,7 @@ impl Stage {
             started_at: number,
             place: String::new(),
         };
-        Process::new(Relay {
+        let relay = Relay {
             owner,
             config: self.config.clone(),
             orders: Orders { first_start: true, take_over: false },
@@ -55,7 +59,8 @@ impl Stage {
             status: Arc::clone(&self.status),
             warned: Mutex::default(),
             damaged_starts: Arc::default(),
-        })
+        };
+        Process::new(relay, standby)
     }
 }
 
@@ -68,6 +73,8 @@ enum What {
     Written,
     Harm,
     Starts(usize),
+    Election,
+    Hears { slot: usize, lost: bool },
 }
 
 #[derive(Debug)]
@@ -96,6 +103,8 @@ pub(super) struct World<'a> {
     /// So many requests will still be broken, each with this probability.
     harm: u32,
     odds: f64,
+    /// In hot standby.
+    group: Option<Group>,
     seen: Seen,
 }
 
@@ -131,11 +140,20 @@ impl<'a> World<'a> {
             processes: 0,
             harm: *pick(&[0, 1, 2, 4, 12], &mut chance),
             odds: *pick(&[0.02, 0.1, 0.4], &mut chance),
+            group: chance.random_bool(0.3).then(Group::default),
             seen: Seen { schedules: 1, ..Seen::default() },
             chance,
         };
         world.at(0, What::Starts(0));
         world.at(MILLI, What::Written);
+        if world.group.is_some() {
+            world.at(0, What::Starts(1));
+            world.at(0, What::Election);
+            for _ in 0..*pick(&[0, 1, 2, 4], &mut world.chance) {
+                let after = world.up_to(&[400 * MILLI, 10 * SECOND, 60 * SECOND]);
+                world.at(after, What::Election);
+            }
+        }
         for _ in 0..*pick(&[0, 0, 1, 2, 4], &mut world.chance) {
             let after = world.up_to(&[50 * MILLI, 400 * MILLI, 10 * SECOND]);
             world.at(after, What::Harm);
@@ -189,6 +207,12 @@ impl<'a> World<'a> {
             What::Written => self.write()?,
             What::Harm => self.do_harm()?,
             What::Starts(slot) => self.start(slot)?,
+            What::Election => self.elect(),
+            What::Hears { slot, lost } => {
+                if let Some(input) = self.heard(slot, lost) {
+                    self.input(slot, input)?;
+                }
+            }
         }
         Ok(())
     }
@@ -242,7 +266,7 @@ impl<'a> World<'a> {
             return Ok(());
         }
         self.processes += 1;
-        self.slots[slot].process = Some(self.stage.process(self.processes));
+        self.slots[slot].process = Some(self.stage.process(self.processes, self.group.is_some()));
         self.slots[slot].run += 1;
         self.slots[slot].paused = 0;
         self.input(slot, Input::Wake)
@@ -263,7 +287,8 @@ impl<'a> World<'a> {
             wishes: Vec::new(),
         };
         let ended = process.handle(input, &mut around)?;
-        let (wishes, gone, tripped) = (around.wishes, process.is_gone(), process.has_tripped());
+        let wishes = around.wishes;
+        let (gone, tripped, left) = (process.is_gone(), process.has_tripped(), process.has_left());
         if ended {
             self.slots[slot].run += 1;
         }
@@ -278,6 +303,9 @@ impl<'a> World<'a> {
                 }
             }
         }
+        if gone || left {
+            self.abandon(slot);
+        }
         if tripped && self.slots[slot].dies {
             self.kill(slot);
         } else if gone {
@@ -287,83 +315,6 @@ impl<'a> World<'a> {
             // Somebody has to go on.
             if self.slots.iter().all(|slot| slot.process.is_none()) {
                 self.at(SECOND, What::Starts(slot));
-            }
-        }
-        Ok(())
-    }
-
-    /// A request goes its way, or not.
-    fn transmit(&mut self, whose: (usize, u64), client: usize, epoch: u64, number: u64, request: Request) {
-        let (slot, run) = whose;
-        let mut after = self.delay();
-        let mut answered = true;
-        if self.harm > 0 && self.chance.random_bool(self.odds) {
-            self.harm -= 1;
-            let quiet = match self.chance.random_range(0..6) {
-                0 => self.chance.random_range(0..70 * SECOND),
-                _ => self.chance.random_range(0..5 * MILLI),
-            };
-            match self.chance.random_range(0..4) {
-                // Slow, nothing else.
-                0 => after = self.up_to(&[2 * SECOND, 50 * SECOND, 100 * SECOND]),
-                // The request never arrives.
-                1 => {
-                    self.seen.broken_requests += 1;
-                    let input = Input::Answer { client, number, answer: None };
-                    self.at(quiet, What::Happens { slot, run, input });
-                    return;
-                }
-                // It arrives, now or late, and nobody waits for the answer any more.
-                late => {
-                    self.seen.late_requests += 1;
-                    answered = false;
-                    if late == 2 {
-                        after = self.up_to(&[20 * MILLI, 3 * SECOND, 15 * SECOND]);
-                    }
-                    let input = Input::Answer { client, number, answer: None };
-                    self.at(quiet, What::Happens { slot, run, input });
-                }
-            }
-        }
-        self.at(after, What::Arrives { slot, run, client, epoch, number, request, answered });
-    }
-
-    fn kill(&mut self, slot: usize) {
-        self.seen.kills += 1;
-        self.slots[slot].process = None;
-        self.slots[slot].run += 1;
-        let after = self.up_to(&[MILLI, SECOND, 5 * SECOND]);
-        self.at(after, What::Starts(slot));
-    }
-
-    fn do_harm(&mut self) -> Result<(), Violation> {
-        let slot = usize::from(self.slots[1].process.is_some() && self.chance.random_bool(0.5));
-        let Some(process) = &mut self.slots[slot].process else { return Ok(()) };
-        match self.chance.random_range(0..7) {
-            0 => self.kill(slot),
-            1 | 2 => {
-                self.seen.failures += 1;
-                process.trip(self.chance.random_range(0..30));
-                self.slots[slot].dies = self.chance.random_bool(0.5);
-            }
-            3 => {
-                self.seen.pauses += 1;
-                let time = self.up_to(&[30 * MILLI, 3 * SECOND, 90 * SECOND]);
-                self.slots[slot].paused = self.now + time;
-            }
-            4 => {
-                self.seen.drains += 1;
-                self.input(slot, Input::Drain)?;
-            }
-            5 => {
-                self.seen.foreigners += 1;
-                self.broker.open_foreign();
-                let after = self.up_to(&[SECOND, 60 * SECOND]);
-                self.at(after, What::ForeignEnds);
-            }
-            _ => {
-                self.seen.rivals += 1;
-                self.start(1 - slot)?;
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ impl Process {
                 self.clients.client(turn).commit(now);
             }
             if run.flight.is_drained() {
-                self.phase = Phase::Gone;
+                self.drained(around);
                 return Ok(());
             }
             if let Some(seen) = run.seen.take() {

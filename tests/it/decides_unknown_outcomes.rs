@@ -117,7 +117,7 @@ fn a_transaction_that_the_coordinator_gave_up_is_sent_again() {
 }
 
 fn show(servers: &Proxied, name: &str, extra: &str, rows: &[Row], tries: usize) {
-    in_lanes(servers, name, &proof::lanes(tries), extra, |lane: &Lane<'_>, tries| {
+    in_lanes(servers, name, &proof::lanes(tries, proof::LANES), extra, |lane: &Lane<'_>, tries| {
         for row in rows {
             for _ in 0..tries {
                 once(lane, row);

@@ -3,7 +3,8 @@
 
 use testbed::{shared, wait};
 
-use crate::support::{Outbox, PATIENCE, proc, proof};
+use crate::support::proc::resident_kb;
+use crate::support::{Outbox, PATIENCE, proof};
 
 /// Runs before the first look: by then every pool has its size.
 const WARM_UP: usize = 50;
@@ -13,6 +14,21 @@ const GROWTH_KB: u64 = 16 * 1024;
 
 /// Threads and descriptors come and go with clients that are being closed.
 const FLUCTUATION: usize = 24;
+
+/// What a process holds.
+#[derive(Debug)]
+struct Usage {
+    descriptors: usize,
+    threads: usize,
+    resident_kb: u64,
+}
+
+impl Usage {
+    fn of(pid: u32) -> Self {
+        let entries = |folder: &str| std::fs::read_dir(format!("/proc/{pid}/{folder}")).unwrap().count();
+        Self { descriptors: entries("fd"), threads: entries("task"), resident_kb: resident_kb(pid) }
+    }
+}
 
 #[test]
 #[ignore = "make test-crash"]
@@ -37,9 +53,9 @@ fn a_thousand_runs_leave_no_descriptor_thread_or_memory_behind() {
         inserted
     };
     until(WARM_UP);
-    let before = proc::usage(relay.pid());
+    let before = Usage::of(relay.pid());
     let inserted = until(runs);
-    let after = proc::usage(relay.pid());
+    let after = Usage::of(relay.pid());
     println!("{runs} runs: {before:?} after {WARM_UP}, {after:?} at the end");
     assert!(after.descriptors <= before.descriptors + FLUCTUATION, "{before:?}, {after:?}");
     assert!(after.threads <= before.threads + FLUCTUATION, "{before:?}, {after:?}");

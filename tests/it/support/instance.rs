@@ -117,8 +117,12 @@ outbox.{outbox}.headers.eventType = "type"
 
     /// Starts the relay and waits until it streams.
     pub(crate) fn stream(&self) -> Daemon {
-        let daemon = self.start();
-        self.wait_ready();
+        let mut daemon = self.start();
+        wait::until(PATIENCE, "the relay is ready", || {
+            assert_eq!(daemon.exited().unwrap(), None, "the relay has ended:\n{}", daemon.lines().join("\n"));
+            self.is_ready()
+        })
+        .unwrap();
         daemon
     }
 

@@ -1,17 +1,4 @@
-//! What a process holds, as the kernel counts it.
-
-/// Of one moment.
-#[derive(Debug)]
-pub(crate) struct Usage {
-    pub(crate) descriptors: usize,
-    pub(crate) threads: usize,
-    pub(crate) resident_kb: u64,
-}
-
-pub(crate) fn usage(pid: u32) -> Usage {
-    let entries = |folder: &str| std::fs::read_dir(format!("/proc/{pid}/{folder}")).unwrap().count();
-    Usage { descriptors: entries("fd"), threads: entries("task"), resident_kb: resident_kb(pid) }
-}
+//! The memory that a process holds, as the kernel counts it.
 
 pub(crate) fn resident_kb(pid: u32) -> u64 {
     memory_kb(pid, "VmRSS:")

@@ -28,8 +28,8 @@ pub(crate) fn incarnations() -> usize {
     std::env::var("OUTBOXD_INCARNATIONS").map_or(1_000, |count| count.parse().unwrap())
 }
 
-/// Splits so many tries over the lanes of a full proof; one lane in a quick one.
-pub(crate) fn lanes(tries: usize) -> Vec<usize> {
-    let lanes = times(1, LANES).min(tries.max(1));
+/// Splits so many tries over at most so many lanes of a full proof; one lane in a quick one.
+pub(crate) fn lanes(tries: usize, most: usize) -> Vec<usize> {
+    let lanes = times(1, most).min(tries.max(1));
     (0..lanes).map(|lane| tries / lanes + usize::from(lane < tries % lanes)).collect()
 }

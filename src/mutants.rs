@@ -1,7 +1,7 @@
 //! The bugs that `make mutants` plants: a patch for each in `tests/mutants`, and the test that must notice it.
 //!
 //! Above its diff a patch says, a line each:
-//! - `Bug:` what such a relay is known to get wrong, in the words of the list of 25 that the file names count;
+//! - `Bug:` what such a relay is known to get wrong, in the words of the list that the file names count;
 //! - `Here:` how it is planted in this code;
 //! - `Caught by:` `lib` or `it`, and the name of a test there that fails then;
 //! - `Says:` words that the failed test prints, if its failure alone would not say enough.
@@ -15,7 +15,7 @@ use std::path::Path;
 use crate::docs::{assert_generated, read};
 
 /// Bugs of the list. One that comes in several kinds has a letter behind its number.
-const BUGS: usize = 25;
+const BUGS: usize = 26;
 
 struct Mutant {
     /// Of the patch.

@@ -5,6 +5,7 @@
 //! the one that holds the first of them can begin, and whoever takes the first one from it takes the others, too, before
 //! it writes. So only one of them ever writes (ADR 9).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::producer::{Producer, TRANSACTION_TIMEOUT, transactional_ids};
 use crate::checkpoint::Fence;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Code, Error, Result};
-use crate::kafka::{self, Call};
+use crate::kafka;
 use crate::telemetry::Metrics;
 
 /// Transactional producers of a relay. A third one would only make smaller transactions of the same records.
@@ -43,17 +44,20 @@ impl Incarnation {
             DeliveryMode::ExactlyOnce => transactional_ids(config).into_iter().map(Some).collect(),
             DeliveryMode::AtLeastOnce => vec![None],
         };
-        // What a predecessor left open is aborted at the same time everywhere, for which librdkafka waits 500 ms each time
-        // (`rd_kafka_idemp_pid_timer_restart` in `rdkafka_idempotence.c`).
-        let mut producers = all(ids.iter().cloned().map(create)).await?;
-        // The first one is fenced before all others, so these once more.
-        let early = producers.split_off(1);
-        // Closing takes a while.
-        drop(kafka::start(move || {
-            drop(early);
-            Ok(())
-        }));
-        producers.extend(all(ids.into_iter().skip(1).map(create)).await?);
+        let mut producers: Vec<Producer> = Vec::new();
+        for step in fence_steps(ids.len()) {
+            let early = producers.split_off(step.start);
+            // Closing takes a while.
+            drop(kafka::start(move || {
+                drop(early);
+                Ok(())
+            }));
+            let created = futures_util::future::join_all(ids[step].iter().cloned().map(create)).await;
+            // All of them end before one's error does: a straggler would fence the next incarnation.
+            for producer in created {
+                producers.push(producer?);
+            }
+        }
         Ok((Self { producers, trouble }, Fence::established()))
     }
 
@@ -99,7 +103,10 @@ impl Incarnation {
     }
 }
 
-/// All of them end before one's error does: a straggler would fence the next incarnation.
-async fn all<T>(calls: impl Iterator<Item = Call<T>>) -> Result<Vec<T>> {
-    futures_util::future::join_all(calls).await.into_iter().collect()
+/// The producers that are created at the same time, step by step; those of an earlier step are replaced.
+///
+/// At first all of them: what a predecessor left open is aborted everywhere at once, for which librdkafka waits 500 ms
+/// (`rd_kafka_idemp_pid_timer_restart` in `rdkafka_idempotence.c`). Then all but the first again, behind it.
+pub(crate) fn fence_steps(producers: usize) -> [Range<usize>; 2] {
+    [0..producers, 1..producers]
 }

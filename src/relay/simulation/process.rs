@@ -18,6 +18,7 @@ use crate::checkpoint::{Checkpoint, CheckpointId, codec};
 use crate::delivery::chain::Chain;
 use crate::delivery::classify::classify;
 use crate::delivery::flight::Producers;
+use crate::delivery::incarnation::fence_steps;
 use crate::delivery::producer::RETRY_BACKOFF;
 use crate::delivery::{Memory, StartingPoint};
 use crate::error::{Code, Disposition, Error, Result};
@@ -30,10 +31,8 @@ use standby::Member;
 enum Phase {
     /// Before it fences: has another one taken over?
     Looking(Micros),
-    /// So many ids are still being freed of what was left open.
-    Clearing(usize),
-    /// This producer is being initialised; the first one is already.
-    Fencing(usize),
+    /// This step of the fence; so many of its producers are being initialised.
+    Fencing(usize, usize),
     Sampling,
     Settling(usize),
     Reading(usize),
@@ -170,16 +169,12 @@ impl Process {
             return Err(Error::new(Code::Fenced, "a newer producer of this relay exists"));
         }
         match (&mut self.phase, event) {
-            (Phase::Clearing(left), Event::Initialised) => {
+            (Phase::Fencing(step, left), Event::Initialised) => {
                 *left -= 1;
                 if *left == 0 {
-                    self.fence_next(1, around);
+                    let next = *step + 1;
+                    self.fence_step(next, around);
                 }
-                Ok(())
-            }
-            (Phase::Fencing(n), Event::Initialised) => {
-                let next = *n + 1;
-                self.fence_next(next, around);
                 Ok(())
             }
             (Phase::ChargeSent, _) => {
@@ -233,14 +228,14 @@ impl Process {
         let now = around.instant();
         let linger = Duration::from_millis(44_995);
         self.clients.list = (0..IDS).map(|_| Client::new(around.settings.batch, linger, now)).collect();
-        self.phase = Phase::Clearing(IDS);
-        self.clients.list.iter_mut().for_each(Client::init);
+        self.fence_step(0, around);
     }
 
-    fn fence_next(&mut self, next: usize, around: &mut Around<'_>) {
-        if let Some(client) = self.clients.list.get_mut(next) {
-            self.phase = Phase::Fencing(next);
-            client.init();
+    fn fence_step(&mut self, step: usize, around: &mut Around<'_>) {
+        let mut steps = fence_steps(IDS).into_iter().enumerate().skip(step);
+        if let Some((step, producers)) = steps.find(|(_, producers)| !producers.is_empty()) {
+            self.phase = Phase::Fencing(step, producers.len());
+            self.clients.list[producers].iter_mut().for_each(Client::init);
         } else {
             self.phase = Phase::Sampling;
             around.ask(Request::End);

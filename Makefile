@@ -47,7 +47,7 @@ test: setup ## build and run every test, on real servers
 	[ -n "$${CI:-}" ] || echo "make test: all passed in $$((SECONDS - start)) s"
 
 .PHONY: test-crash
-test-crash: setup ## the proofs in full: every fault, many times (under an hour)
+test-crash: setup ## the proofs in full: every fault, many times (about an hour)
 	@start=$$SECONDS; failed=0; \
 	proofs() { OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
 	    --include-ignored --test-threads="$$@" || failed=1; }; \

@@ -160,6 +160,11 @@ pub fn start<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'stati
     Call(tokio::task::spawn_blocking(call))
 }
 
+/// Lets a blocking librdkafka call, for whose end nobody waits, run on a thread where it may block.
+pub fn aside(call: impl FnOnce() + Send + 'static) {
+    drop(tokio::task::spawn_blocking(call));
+}
+
 /// Runs a blocking librdkafka call on a thread where it may block.
 ///
 /// # Errors

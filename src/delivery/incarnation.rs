@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::events::Trouble;
 use super::producer::{Producer, TRANSACTION_TIMEOUT, transactional_ids};
 use crate::checkpoint::Fence;
-use crate::config::{Config, DeliveryMode};
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::kafka;
 use crate::telemetry::Metrics;
@@ -36,23 +36,18 @@ impl Incarnation {
     /// As `Producer::create`.
     pub async fn begin(config: &Config, metrics: Arc<Metrics>) -> Result<(Self, Fence)> {
         let trouble = Arc::new(Trouble::default());
-        let create = |id: Option<String>| {
+        let ids = transactional_ids(config);
+        let create = |number: usize| {
+            let id = ids.get(number).cloned();
             let (config, trouble, metrics) = (config.clone(), Arc::clone(&trouble), Arc::clone(&metrics));
             kafka::start(move || Producer::create(&config, id.as_deref(), trouble, metrics))
         };
-        let ids: Vec<_> = match config.kafka.delivery {
-            DeliveryMode::ExactlyOnce => transactional_ids(config).into_iter().map(Some).collect(),
-            DeliveryMode::AtLeastOnce => vec![None],
-        };
         let mut producers: Vec<Producer> = Vec::new();
-        for step in fence_steps(ids.len()) {
+        for step in fence_steps(ids.len().max(1)) {
             let early = producers.split_off(step.start);
             // Closing takes a while.
-            drop(kafka::start(move || {
-                drop(early);
-                Ok(())
-            }));
-            let created = futures_util::future::join_all(ids[step].iter().cloned().map(create)).await;
+            kafka::aside(move || drop(early));
+            let created = futures_util::future::join_all(step.map(create)).await;
             // All of them end before one's error does: a straggler would fence the next incarnation.
             for producer in created {
                 producers.push(producer?);

@@ -106,14 +106,13 @@ impl Producer {
     pub fn look_up(&self, topics: &[Arc<str>]) {
         let (native, topics) = (Arc::clone(&self.native), topics.to_vec());
         // The answer reaches the client's own threads.
-        drop(kafka::start(move || {
+        kafka::aside(move || {
             let client = native.wrapper().client();
             let failed = topics.iter().find_map(|topic| client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).err());
             if let Some(error) = failed {
                 tracing::debug!(%error, "looking up new topics; the client goes on by itself");
             }
-            Ok(())
-        }));
+        });
     }
 
     /// Opens a Kafka transaction; at least once there is none.

@@ -21,7 +21,7 @@ const ON_TOP: Duration = Duration::from_secs(2);
 const SPREAD: Duration = Duration::from_millis(500);
 
 /// Pairs that are paused at once: they wait most of the time. Their limit holds nevertheless.
-const PAIRS: usize = 3;
+const PAIRS: usize = 2;
 
 /// An instance and its process.
 struct Member {

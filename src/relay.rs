@@ -122,9 +122,10 @@ async fn run_once(relay: &Relay, memory: &mut Memory, large: Option<Arc<Large>>,
     if delivered.is_err() || shutdown.abort.is_cancelled() {
         stop_reading.abort();
     }
+    let dropped = failpoint::hit("producer_dropped");
     let read = reading.await;
     closing.await.map_err(|e| Error::new(Code::TaskPanicked, "closing the checkpoint's readers").caused_by(e))?;
-    delivered?;
+    delivered.and(dropped)?;
     match read {
         Ok(result) => result,
         Err(stopped) if stopped.is_cancelled() => Ok(Ended::Drained),

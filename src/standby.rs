@@ -64,11 +64,11 @@ pub struct Term {
     _over: DropGuard,
 }
 
-/// A member of the group.
+/// A member of the group, which it leaves when this is dropped.
 #[derive(Debug)]
 pub struct Membership {
     news: UnboundedReceiver<News>,
-    leave: CancellationToken,
+    leave: DropGuard,
     polling: Call<()>,
 }
 
@@ -110,7 +110,7 @@ impl Membership {
         consumer.subscribe(&[topic]).map_err(|e| kafka::error(&e, "joining the relay's group"))?;
         let leave = CancellationToken::new();
         let left = leave.clone();
-        Ok(Self { news, leave, polling: kafka::start(move || poll(&consumer, &left)) })
+        Ok(Self { news, leave: leave.drop_guard(), polling: kafka::start(move || poll(&consumer, &left)) })
     }
 
     /// The next news.
@@ -133,7 +133,7 @@ impl Membership {
     /// As [`Membership::next`].
     pub async fn leave(self) -> Result<()> {
         drop(self.news);
-        self.leave.cancel();
+        drop(self.leave);
         self.polling.await
     }
 }

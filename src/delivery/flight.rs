@@ -321,7 +321,10 @@ impl Flight {
                 transaction.part_acknowledged();
                 self.filling = Some(transaction);
             }
-            whole => self.acknowledged.extend(whole),
+            whole => {
+                failpoint::hit("checkpoint_acked")?;
+                self.acknowledged.extend(whole);
+            }
         }
         Ok(())
     }

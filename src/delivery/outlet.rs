@@ -76,10 +76,10 @@ impl Producers for Outlet {
     fn enqueue(&mut self, batch: &Batch, transaction: &mut Transaction) -> Result<()> {
         self.ensure_topics()?;
         let producer = self.incarnation.producer(transaction.turn);
-        for record in batch.records.iter() {
+        for (number, record) in batch.records.iter().enumerate() {
             let topic = record.topic.0 as usize;
             producer.enqueue(topic + 1, &record)?;
-            failpoint::hit("first_produced")?;
+            failpoint::hit(if number == 0 { "first_produced" } else { "mid_produced" })?;
             transaction.tally.count(topic, &record);
         }
         Ok(())

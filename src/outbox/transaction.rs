@@ -200,6 +200,7 @@ impl Transactions {
     }
 
     fn roll_back_to(&mut self, name: &[u8]) -> Result<()> {
+        failpoint::hit("savepoint_rollback")?;
         if matches!(self.kept, Kept::Passed(_)) {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use super::{Ended, Relay, run_once};
 use crate::checkpoint::store::Store;
 use crate::delivery::Memory;
 use crate::error::Result;
+use crate::failpoint;
 use crate::kafka;
 use crate::outbox::Large;
 use crate::shutdown::Shutdown;
@@ -67,9 +68,11 @@ impl Leadership {
                 return Ok(Some(term.end.clone()));
             }
             tracing::info!("this instance does not lead any more");
+            failpoint::hit("revoke_begin")?;
             memory.resign();
             relay.status.joining();
             self.term = None;
+            failpoint::hit("revoke_done")?;
         }
         let term = tokio::select! {
             biased;
@@ -112,7 +115,10 @@ impl Leadership {
                 self.membership.insert(Membership::join(&relay.config, (&topic, partition), process, metrics)?)
             }
         };
-        let news = membership.next().await;
+        let news = membership.next().await.and_then(|news| match news {
+            News::Joined => failpoint::hit("group_joined").map(|()| news),
+            _ => Ok(news),
+        });
         if news.is_err() {
             self.membership = None;
         }

@@ -8,7 +8,7 @@ use testbed::{Mysql, MysqlOptions};
 
 use crate::support::ending::stopped;
 use crate::support::proof;
-use crate::support::proxied::{Lane, Proxied, in_lanes, judge, proxied};
+use crate::support::proxied::{Lane, Proxied, in_lanes, proxied};
 
 /// INVALID_PRODUCER_EPOCH and PRODUCER_FENCED.
 const FENCED: [i16; 2] = [47, 90];
@@ -166,5 +166,5 @@ fn a_commit_that_a_rival_overtakes_is_refused_and_the_older_instance_ends() {
         stopped(older).because(FENCE, 3, &["took over"], "");
     }
     println!("a rival took over: {tries} tries");
-    judge(vec![lane.rest()], &mysql);
+    lane.rest().assert_exactly_once(&mysql);
 }

@@ -39,6 +39,7 @@ mod streams_large_transactions;
 mod survives_broker_loss;
 mod survives_cluster_faults;
 mod survives_faults_together;
+mod survives_lost_requests;
 mod survives_source_loss;
 mod survives_stray_commits;
 mod survives_topic_changes;

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use testbed::{Daemon, Kafka, Mysql, MysqlOptions, shared, wait};
 
+#[cfg(feature = "failpoints")]
+use crate::support::crash::{Action, STANDBY_PLACES};
 use crate::support::workload::{self, Workload};
 use crate::support::{Instance, PATIENCE, proof, verdict};
 
@@ -20,7 +22,7 @@ const ON_TOP: Duration = Duration::from_secs(2);
 /// not every time.
 const SPREAD: Duration = Duration::from_millis(500);
 
-/// Pairs that are paused at once: they wait most of the time. Their limit holds nevertheless.
+/// Pairs that are killed or paused at once: they wait most of the time. Their limit holds nevertheless.
 const PAIRS: usize = 2;
 
 /// An instance and its process.
@@ -94,6 +96,32 @@ impl Pair {
         leader
     }
 
+    /// Starts the standby again, told what to do at a place, and sees to it that it passes there.
+    #[cfg(feature = "failpoints")]
+    fn disturb_standby(&mut self, place: &str, action: Action) {
+        let leader = self.settle();
+        let armed = 1 - leader;
+        let member = &mut self.members[armed];
+        member.daemon.sigterm().unwrap();
+        assert_eq!(member.daemon.wait_exit(PATIENCE).unwrap().code(), Some(0));
+        member.daemon = member.instance.start_armed(&[], Some(&format!("{place}={}", action.word())));
+        if place != "group_joined" {
+            // It has to lead first, and to lose that by sleeping too long.
+            self.take_over(|leader| leader.kill9().unwrap());
+            self.members[leader].daemon = self.members[leader].instance.start();
+            self.take_over(|leader| leader.pause().unwrap());
+            self.members[armed].daemon.resume().unwrap();
+        }
+        wait::until(PATIENCE, place, || {
+            self.writers.grant();
+            action.is_done(&mut self.members[armed].daemon, place, 0)
+        })
+        .unwrap();
+        if action == Action::Kill {
+            self.members[armed].daemon = self.members[armed].instance.start();
+        }
+    }
+
     /// Judges what came of it, then how long it took: no take-over may have taken longer than `limit`. That is asked by a full
     /// proof only: other tests may keep the machine busy. Returns what half of them took, and 95 %.
     fn finish(mut self, limit: Duration) -> (Duration, Duration) {
@@ -134,35 +162,48 @@ fn the_standby_goes_on_when_the_leader_stops() {
 
 #[test]
 fn the_standby_goes_on_when_the_leader_is_killed() {
-    let mut pair = Pair::start("takes_over_killed", SESSION);
-    for _ in 0..proof::times(1, 50) {
+    in_pairs("takes_over_killed", proof::times(1, 50), |pair| {
         let former = pair.take_over(|leader| leader.kill9().unwrap());
         let member = &mut pair.members[former];
         member.daemon = member.instance.start();
-    }
-    pair.finish(SESSION + ON_TOP);
+    });
 }
 
 /// The former leader wakes in the middle of what it did, stands by, and leads again later.
 #[test]
 fn a_paused_leader_that_wakes_writes_nothing_and_stands_by() {
-    let lanes = proof::lanes(proof::times(2, 200), PAIRS);
-    std::thread::scope(|scope| {
-        for (lane, times) in lanes.into_iter().enumerate() {
-            scope.spawn(move || pause_in_turn(&format!("takes_over_paused_{lane}"), times));
-        }
-    });
-}
-
-fn pause_in_turn(name: &str, times: usize) {
-    let mut pair = Pair::start(name, SESSION);
-    for _ in 0..times {
+    in_pairs("takes_over_paused", proof::times(2, 200), |pair| {
         let former = pair.take_over(|leader| leader.pause().unwrap());
         pair.members[former].daemon.resume().unwrap();
         pair.settle();
+        assert_eq!(pair.members[former].daemon.exited().unwrap(), None);
+    });
+}
+
+/// Where a member joins the group, and where it gives its term up. What it is told there it may not live to do.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_member_that_is_disturbed_where_it_joins_or_gives_up_stands_by_again() {
+    let mut pair = Pair::start("takes_over_disturbed", SESSION);
+    let all = STANDBY_PLACES.iter().flat_map(|place| Action::ALL.map(|action| (*place, action)));
+    let chosen: Vec<_> = all.step_by(proof::times(4, 1)).collect();
+    for (place, action) in &chosen {
+        pair.disturb_standby(place, *action);
     }
-    for member in &mut pair.members {
-        assert_eq!(member.daemon.exited().unwrap(), None);
-    }
+    println!("disturbed in hot standby: {chosen:?}");
     pair.finish(SESSION + ON_TOP);
+}
+
+/// So many times in all; full proofs share them among pairs.
+fn in_pairs(name: &str, times: usize, disturb: impl Fn(&mut Pair) + Sync) {
+    std::thread::scope(|scope| {
+        for (number, times) in proof::lanes(times, PAIRS).into_iter().enumerate() {
+            let disturb = &disturb;
+            scope.spawn(move || {
+                let mut pair = Pair::start(&format!("{name}_{number}"), SESSION);
+                (0..times).for_each(|_| disturb(&mut pair));
+                pair.finish(SESSION + ON_TOP);
+            });
+        }
+    });
 }

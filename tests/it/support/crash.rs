@@ -1,138 +1,20 @@
 //! Relays that are killed, stopped and made to fail, at named places and at random moments.
 
+mod injection;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
-use testbed::{Daemon, Kafka, Mysql, MysqlOptions, shared, wait};
+use testbed::{Daemon, Kafka, Mysql, MysqlOptions, Product, shared, wait};
 
 use super::verdict::{self, Case};
 use super::workload::{self, Workload};
 use super::{Instance, PATIENCE};
-
-/// What happens at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Action {
-    /// The process is gone.
-    Kill,
-    /// The process stands still for a moment, then goes on.
-    Stop,
-    /// The place fails; the run ends and another one begins.
-    Error,
-}
-
-impl Action {
-    const ALL: [Self; 3] = [Self::Kill, Self::Stop, Self::Error];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Stop => "stop",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// When a relay passes a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
-    /// When the process starts.
-    ProcessStart,
-    /// Once in every run.
-    RunStart,
-    /// When a run has failed.
-    AfterError,
-    /// All the time, under load.
-    Load,
-    /// Under load, but not in every transaction.
-    NowAndThen,
-    /// When the server begins a new log.
-    Rotation,
-    /// While nothing but other tables change.
-    Quiet,
-    /// When it is told to end.
-    Shutdown,
-}
-
-/// Every named place of the relay, in the order in which they are passed.
-pub(crate) const PLACES: [(&str, When); 30] = [
-    ("config_loaded", When::ProcessStart),
-    ("reconnecting", When::AfterError),
-    ("producer_created", When::RunStart),
-    ("init_done", When::RunStart),
-    ("hw_sampled", When::RunStart),
-    ("checkpoint_read_partial", When::RunStart),
-    ("checkpoint_read", When::RunStart),
-    ("source_connected", When::RunStart),
-    ("identity_checked", When::RunStart),
-    ("dump_sent", When::RunStart),
-    ("fde_seen", When::RunStart),
-    ("rewind_event_seen", When::RunStart),
-    ("gtid_seen", When::Load),
-    ("row_first", When::Load),
-    ("row_mid", When::Load),
-    ("xa_prepare", When::NowAndThen),
-    ("xa_commit", When::NowAndThen),
-    ("terminator_seen", When::Load),
-    ("rotate_seen", When::Rotation),
-    ("batch_closed", When::Load),
-    ("txn_begun", When::Load),
-    ("first_produced", When::Load),
-    ("all_produced", When::Load),
-    ("checkpoint_produced", When::Load),
-    ("flushed", When::Load),
-    ("endtxn_before_send", When::Load),
-    ("commit_ok", When::Load),
-    ("position_advanced", When::Load),
-    ("heartbeat_checkpoint", When::Quiet),
-    ("shutdown_begin", When::Shutdown),
-];
-
-/// Places that a relay which delivers at least once does not pass.
-const TRANSACTIONAL: [&str; 3] = ["txn_begun", "heartbeat_checkpoint", "endtxn_before_send"];
-
-/// One thing that is done to a relay.
-#[derive(Clone, Copy, Debug)]
-struct Injection {
-    place: &'static str,
-    when: When,
-    action: Action,
-    hit: u32,
-}
-
-impl Injection {
-    fn of((place, when): (&'static str, When), action: Action, rng: &mut StdRng) -> Self {
-        // Most often late enough to be in the middle of something.
-        let hit = match when {
-            When::Load => rng.random_range(1..12),
-            When::NowAndThen => rng.random_range(1..3),
-            _ => 1,
-        };
-        Self { place, when, action, hit }
-    }
-
-    /// Whether it can follow what has been done to the same process so far.
-    fn can_follow(&self, before: Option<&Self>) -> bool {
-        let failed = before.is_some_and(|before| before.action == Action::Error);
-        match self.when {
-            When::ProcessStart => before.is_none(),
-            When::RunStart => before.is_none() || failed,
-            When::AfterError => failed,
-            When::Load | When::NowAndThen | When::Rotation | When::Quiet | When::Shutdown => true,
-        }
-    }
-
-    /// As an element of `OUTBOXD_FAILPOINT`.
-    fn armed(&self) -> String {
-        format!("{}:{}={}", self.place, self.hit, self.action.word())
-    }
-
-    fn ends_process(&self) -> bool {
-        self.action == Action::Kill || self.when == When::Shutdown
-    }
-}
+pub(crate) use injection::{Action, PLACES, STANDBY_PLACES, is_stopped};
+use injection::{Injection, MARIADB_ONLY, TRANSACTIONAL, When};
 
 /// Injections into one process; more would lengthen its life without adding a start.
 const PER_LIFE: usize = 3;
@@ -222,7 +104,10 @@ impl Crash {
     }
 
     fn places(&self) -> Vec<(&'static str, When)> {
-        let passed = |place: &&(&str, When)| self.transactional || !TRANSACTIONAL.contains(&place.0);
+        let mariadb = self.mysql.product() == Product::Mariadb;
+        let passed = |(place, _): &&(&str, When)| {
+            (self.transactional || !TRANSACTIONAL.contains(place)) && (mariadb || *place != MARIADB_ONLY)
+        };
         PLACES.iter().filter(passed).copied().collect()
     }
 
@@ -284,10 +169,6 @@ impl Crash {
     /// `before`: how often the same was done to this process already.
     fn inject(&self, relay: &mut Daemon, injection: &Injection, before: usize) {
         let what = format!("{injection:?}");
-        let said = |relay: &Daemon, words: &str| {
-            let words = format!("failpoint {}{words}", injection.place);
-            relay.lines().iter().filter(|line| line.contains(&words)).count() > before
-        };
         self.provoke(relay, injection);
         let (mut rotated, mut missed) = (Instant::now(), false);
         self.wait(relay, &what, |crash, relay| {
@@ -295,17 +176,9 @@ impl Crash {
                 crash.mysql.sql("FLUSH BINARY LOGS").unwrap();
                 rotated = Instant::now();
             }
+            let done = injection.action.is_done(relay, injection.place, before);
             let ended = relay.exited().unwrap();
-            // Whoever stopped it, it goes on.
-            if ended.is_none() && is_stopped(relay) {
-                relay.resume().unwrap();
-            }
-            let done = match injection.action {
-                Action::Kill => ended.is_some_and(is_crash),
-                Action::Error => said(relay, " fails"),
-                Action::Stop => said(relay, " goes on"),
-            };
-            // A run may end by itself, as after a slow commit. Told to end between two runs, it does not pass the place.
+            // Told to end between two runs, it does not pass the place.
             missed = !done && injection.when == When::Shutdown && ended.is_some_and(|status| status.success());
             done || missed
         });
@@ -320,19 +193,25 @@ impl Crash {
         self.workload.only_other(false);
     }
 
-    /// What has to be done so that the relay passes the place.
+    /// What has to be done so that the relay passes the place. It may pass it before: a run may end by itself, as after a slow
+    /// commit, and find nothing but other tables' changes in its first batch.
     fn provoke(&self, relay: &mut Daemon, injection: &Injection) {
+        let passed = |relay: &mut Daemon| relay.exited().unwrap().is_some() || is_stopped(relay);
+        let ready = |crash: &Self, relay: &mut Daemon| passed(relay) || crash.instance.is_ready();
         match injection.when {
             When::Shutdown => {
-                self.wait(relay, "the relay to stream", |crash, _| crash.instance.is_ready());
+                self.wait(relay, "the relay to stream", ready);
                 // It ends without passing the place while it looks its topics up.
                 let before = self.instance.delivered();
-                self.wait(relay, "the relay to deliver", |crash, _| crash.instance.delivered() > before);
-                relay.sigterm().unwrap();
+                let more = |crash: &Self, relay: &mut Daemon| passed(relay) || crash.instance.delivered() > before;
+                self.wait(relay, "the relay to deliver", more);
+                if relay.exited().unwrap().is_none() {
+                    relay.sigterm().unwrap();
+                }
             }
             When::Quiet => {
                 self.workload.only_other(true);
-                self.wait(relay, "the relay to stream", |crash, _| crash.instance.is_ready());
+                self.wait(relay, "the relay to stream", ready);
                 self.mysql.sql("FLUSH BINARY LOGS").unwrap();
             }
             _ => {}
@@ -377,14 +256,4 @@ impl Crash {
         let chance = self.done.get(&("by chance", Action::Kill)).copied().unwrap_or(0);
         format!("{by_action:?}, of these {chance} kills at moments by chance")
     }
-}
-
-fn is_crash(status: std::process::ExitStatus) -> bool {
-    std::os::unix::process::ExitStatusExt::signal(&status).is_some()
-}
-
-/// Whether a process is stopped by a signal. One that is gone is not.
-pub(crate) fn is_stopped(process: &Daemon) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }

@@ -101,7 +101,9 @@ pub(crate) struct Rested<'a> {
 }
 
 impl Rested<'_> {
-    fn assert_exactly_once(mut self, mysql: &Mysql) {
+    /// Everything arrived exactly once and, at each last stable offset, whole; and the relay still runs.
+    pub(crate) fn assert_exactly_once(mut self, mysql: &Mysql) {
+        verdict::wait_caught_up(mysql, &self.instance);
         let mut case = verdict::Case::new(mysql, &self.servers.kafka, &self.instance);
         case.every_stable_offset = true;
         let _ = case.assert_exactly_once();
@@ -130,16 +132,7 @@ pub(crate) fn in_lanes(
         let lanes: Vec<_> = tries.iter().enumerate().map(start).collect();
         lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
     });
-    judge(rested, &mysql);
-}
-
-/// Everything arrived exactly once and, at each last stable offset, whole; and the relays still run.
-pub(crate) fn judge(rested: Vec<Rested<'_>>, mysql: &Mysql) {
-    // One after the other, since each of them adds a row to the log that they share.
-    rested.iter().for_each(|rested| verdict::wait_caught_up(mysql, &rested.instance));
-    std::thread::scope(|scope| {
-        for rested in rested {
-            scope.spawn(|| rested.assert_exactly_once(mysql));
-        }
-    });
+    for rested in rested {
+        rested.assert_exactly_once(&mysql);
+    }
 }

@@ -174,6 +174,11 @@ impl Writer {
                 let mut statements = self.inserts("kept");
                 statements.push("SAVEPOINT `a b`".to_owned());
                 statements.extend(self.inserts("dropped"));
+                // MariaDB then leaves those rows in the log, and logs that they were rolled back.
+                if self.rng.random_bool(0.5) {
+                    let passing = format!("TEMPORARY TABLE `{}`.passing", self.schema);
+                    statements.extend([format!("CREATE {passing} (n INT)"), format!("DROP {passing}")]);
+                }
                 statements.push("ROLLBACK TO `a b`".to_owned());
                 statements.extend(self.inserts("kept"));
                 whole(statements, "COMMIT")

@@ -19,8 +19,8 @@ BENCH_ARGS ?=
 TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 
 # What make test-crash runs: these files of tests/it.
-PROOFS := decides_unknown_outcomes leaks_nothing leaves_its_successor_alone resumes_exactly_once survives_broker_loss \
-    survives_cluster_faults survives_faults_together survives_lost_requests survives_stray_commits survives_topic_changes
+PROOFS := decides_unknown_outcomes leaks_nothing leaves_its_successor_alone refuses_stray_commits resumes_exactly_once \
+    survives_broker_loss survives_cluster_faults survives_faults_together survives_lost_requests survives_topic_changes
 # Many of them wait for most of their time.
 PROOF_THREADS ?= 3
 # And these have time limits: nothing runs beside them.

@@ -19,7 +19,7 @@ fn a_relay_told_to_stop_under_load_commits_what_it_has_and_exits_clean() {
     let mysql = Mysql::start(MysqlOptions::default()).unwrap();
     let mut instance = Instance::new("drain", mysql.port(), &kafka.bootstrap());
     workload::prepare(&mysql, &mut instance);
-    let seed = workload::seed();
+    let seed = workload::seed("drain");
     let mut rng = StdRng::seed_from_u64(seed);
     let writers = Workload::start(&mysql, "drain", seed);
     for round in 0..6 {
@@ -60,7 +60,7 @@ fn a_second_signal_ends_a_drain_that_cannot_finish_and_loses_nothing() {
     let mut kafka = Kafka::start(KafkaOptions::default()).unwrap();
     let mut instance = Instance::new("drain_twice", mysql.port(), &kafka.bootstrap());
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, "drain_twice", workload::seed());
+    let writers = Workload::start(&mysql, "drain_twice", workload::seed("drain_twice"));
     let mut relay = instance.stream();
     let in_flight = |what: &str, wanted: fn(&Instance) -> bool| {
         wait::until(PATIENCE, what, || {

@@ -27,7 +27,7 @@ fn take_over(name: &str, frozen: bool) {
     for number in 1..instances.len() {
         instances[number].extra = instances[0].extra.clone();
     }
-    let writers = Workload::start(&mysql, name, workload::seed());
+    let writers = Workload::start(&mysql, name, workload::seed(name));
     let mut older = instances[0].start();
     wait_more(&instances[0], &writers);
     for newer in &instances[1..] {
@@ -60,7 +60,7 @@ fn a_newcomer_that_is_replaced_before_its_first_checkpoint_names_its_successor()
     for number in 1..instances.len() {
         instances[number].extra = instances[0].extra.clone();
     }
-    let writers = Workload::start(&mysql, name, workload::seed());
+    let writers = Workload::start(&mysql, name, workload::seed(name));
     let mut first = instances[0].start();
     wait_more(&instances[0], &writers);
     let mut newcomer = instances[1].start_armed(&[], Some("checkpoint_read=stop"));
@@ -86,7 +86,7 @@ fn a_newcomer_that_is_fenced_by_the_instance_it_replaces_tries_again_and_wins() 
     let mut instances = [0; 2].map(|_| Instance::new(name, mysql.port(), &kafka.bootstrap()));
     workload::prepare(&mysql, &mut instances[0]);
     instances[1].extra = instances[0].extra.clone();
-    let writers = Workload::start(&mysql, name, workload::seed());
+    let writers = Workload::start(&mysql, name, workload::seed(name));
     let mut older = instances[0].start();
     wait_more(&instances[0], &writers);
     let mut newcomer = instances[1].start_armed(&[], Some("checkpoint_read=stop"));

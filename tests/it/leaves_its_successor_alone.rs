@@ -32,7 +32,7 @@ impl Test {
         let [mut here, mut there] = [(); 2].map(|()| Instance::new(name, mysql.port(), &brokers));
         workload::prepare(&mysql, &mut here);
         there.extra = here.extra.clone();
-        let writers = Workload::start(&mysql, name, workload::seed());
+        let writers = Workload::start(&mysql, name, workload::seed(name));
         let test = Self { mysql, writers, here, there };
         let older = test.here.start();
         test.wait_delivered(&test.here);

@@ -20,7 +20,7 @@ fn restart_three_times(name: &str, gtid: bool) {
     let mysql = Mysql::start(MysqlOptions { gtid, ..MysqlOptions::default() }).unwrap();
     let mut instance = Instance::new(name, mysql.port(), &kafka.bootstrap());
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, name, workload::seed());
+    let writers = Workload::start(&mysql, name, workload::seed(name));
     let mut relay = instance.stream();
     testbed::wait::until(PATIENCE, "some records", || {
         writers.grant();

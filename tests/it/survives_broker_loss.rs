@@ -43,7 +43,7 @@ impl Test {
         // Shorter than usual, so that the outage lasts for several attempts.
         instance.extra = "batch.max_bytes = \"1MiB\"\nkafka.librdkafka.\"message.timeout.ms\" = 4000\n".to_owned();
         workload::prepare(&mysql, &mut instance);
-        let writers = Workload::start(&mysql, name, workload::seed());
+        let writers = Workload::start(&mysql, name, workload::seed(name));
         let relay = instance.stream();
         Self { mysql, kafka, instance, writers, relay }
     }

@@ -26,7 +26,7 @@ fn moved_leaders_and_lost_replicas_cost_no_row() {
     let mut instance = Instance::new("cluster_faults", mysql.port(), &kafka.bootstrap());
     instance.extra = "kafka.librdkafka.\"message.timeout.ms\" = 4000\n".to_owned();
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, &instance.name, workload::seed());
+    let writers = Workload::start(&mysql, &instance.name, workload::seed(&instance.name));
     let mut relay = instance.stream();
     let go_on = || writers.drive(&instance, 100, PATIENCE * 2);
     go_on();
@@ -69,7 +69,7 @@ fn a_relay_that_slept_through_its_transaction_sends_it_again() {
     let short = ["transaction.timeout.ms", "message.timeout.ms", "socket.timeout.ms"];
     instance.extra = short.map(|key| format!("kafka.librdkafka.\"{key}\" = 1000\n")).concat();
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, &instance.name, workload::seed());
+    let writers = Workload::start(&mysql, &instance.name, workload::seed(&instance.name));
     let places = ["all_produced:5", "flushed:5", "endtxn_before_send:5", "first_produced:50"];
     let rounds = proof::times(1, 5);
     let naps: Vec<String> = (0..rounds).flat_map(|_| places.map(|place| format!("{place}=stop"))).collect();

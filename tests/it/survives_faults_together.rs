@@ -83,7 +83,7 @@ fn faults_of_mysql_kafka_and_the_relay_together_cost_no_row() {
     // Shorter than usual, so that faults last for several attempts.
     instance.extra = "kafka.librdkafka.\"message.timeout.ms\" = 4000\n".to_owned();
     workload::prepare(&mysql, &mut instance);
-    let seed = workload::seed();
+    let seed = workload::seed(&instance.name);
     let mut chance = StdRng::seed_from_u64(seed);
     let writers = Workload::start(&mysql, &instance.name, seed);
     let relay = instance.stream();

@@ -14,7 +14,7 @@ fn a_crashed_source_and_killed_dumps_cost_no_row() {
     let mut mysql = Mysql::start(MysqlOptions::default()).unwrap();
     let mut instance = Instance::new("source_loss", mysql.port(), &kafka.bootstrap());
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, "source_loss", workload::seed());
+    let writers = Workload::start(&mysql, "source_loss", workload::seed("source_loss"));
     let mut relay = instance.stream();
     let go_on = || writers.drive(&instance, 50, PATIENCE);
     for _ in 0..3 {
@@ -63,7 +63,7 @@ fn cut_everywhere(name: &str, gtid: bool, step: usize) {
     let proxy = Proxy::start(mysql.port());
     let mut instance = Instance::new(name, proxy.port, &kafka.bootstrap());
     workload::prepare(&mysql, &mut instance);
-    let writers = Workload::start(&mysql, name, workload::seed());
+    let writers = Workload::start(&mysql, name, workload::seed(name));
     let mut relay = instance.stream();
     let mut groups = 0;
     let mut harmed = |harm: &dyn Fn(&Proxy)| {

@@ -56,7 +56,7 @@ impl Pair {
         workload::prepare(&mysql, &mut instances[0]);
         instances[0].extra.push_str(&format!("ha.standby = true\nha.session_timeout = \"{}s\"\n", session.as_secs()));
         instances[1].extra = instances[0].extra.clone();
-        let writers = Workload::start(&mysql, name, workload::seed());
+        let writers = Workload::start(&mysql, name, workload::seed(name));
         let members = instances.map(|instance| Member { daemon: instance.start(), instance });
         let pair = Self { name: name.to_owned(), mysql, kafka, writers, members, took: Vec::new() };
         pair.settle();
@@ -133,7 +133,7 @@ impl Pair {
         let seen = verdict::observe(self.kafka, instance);
         // What a process has counted is not compared: it may have led more than once.
         let (verdict, _) = verdict::Case::new(&self.mysql, self.kafka, instance).judge(&seen);
-        println!("{verdict}");
+        println!("{}:\n{verdict}", self.name);
         assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
 
         let took = &mut self.took;

@@ -59,7 +59,7 @@ impl Crash {
             instance.extra += "kafka.delivery = \"at-least-once\"\n";
         }
         workload::prepare(&mysql, &mut instance);
-        let seed = workload::seed();
+        let seed = workload::seed(name);
         let workload = Workload::start(&mysql, name, seed);
         let rng = StdRng::seed_from_u64(seed);
         let crash = Self { mysql, kafka, instance, workload, rng, transactional, done: BTreeMap::new() };

@@ -47,7 +47,7 @@ impl<'a> Lane<'a> {
         let mut instance = Instance::new(name, mysql.port(), &servers.kafka.bootstrap());
         instance.extra = extra.to_owned();
         workload::prepare(mysql, &mut instance);
-        let writers = Workload::start(mysql, name, workload::seed());
+        let writers = Workload::start(mysql, name, workload::seed(name));
         let relay = instance.start();
         let lane = Self { servers, instance, relay, writers };
         lane.wait("the first records", || lane.instance.delivered() > 0);

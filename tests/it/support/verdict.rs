@@ -97,7 +97,7 @@ impl<'a> Case<'a> {
     pub(crate) fn assert_at_least_once(&self) -> usize {
         let (once, copies) = without_duplicates(observe(self.kafka, self.instance));
         let (verdict, _) = self.judge(&once);
-        println!("{verdict}");
+        println!("{}:\n{verdict}", self.instance.name);
         assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
         copies
     }
@@ -111,11 +111,12 @@ impl<'a> Case<'a> {
             verdict.add_metrics(&self.rows, checkpoints.began_at[owner], &metrics, &self.rules).unwrap();
         }
         self.look_at_stable_offsets(&mut verdict, &seen, &checkpoints);
+        let name = &self.instance.name;
         if proof::is_full() {
             let all = read(self.kafka, self.instance, Isolation::ReadUncommitted);
-            println!("{:<18}{:>10}", "aborted records", all.len() - seen.len());
+            println!("{name}: {} aborted records", all.len() - seen.len());
         }
-        println!("{verdict}");
+        println!("{name}:\n{verdict}");
         assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
         verdict
     }

@@ -27,10 +27,10 @@ pub(crate) const COLUMNS: &str = "(id, aggregatetype, aggregateid, type, payload
 /// Transactions granted ahead; more would only lengthen the end.
 const AHEAD: usize = 8;
 
-/// A seed for this run, or that of `OUTBOXD_SEED`. Printed, so that a failure can be had again.
-pub(crate) fn seed() -> u64 {
+/// A seed for what is called `name`, or that of `OUTBOXD_SEED`. Printed, so that a failure can be had again.
+pub(crate) fn seed(name: &str) -> u64 {
     let seed = std::env::var("OUTBOXD_SEED").ok().map_or_else(rand::random, |text| text.parse().unwrap());
-    println!("seed {seed}");
+    println!("{name}: seed {seed}");
     seed
 }
 

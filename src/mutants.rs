@@ -4,7 +4,7 @@
 //! - `Bug:` what such a relay is known to get wrong, in the words of the list that the file names count;
 //! - `Here:` how it is planted in this code;
 //! - `Caught by:` `lib` or `it`, and the name of a test there that fails then;
-//! - `Says:` words that the failed test prints, if its failure alone would not say enough.
+//! - `Says:` words that the failed test prints, if its failure alone would not say enough; of several such lines, any.
 //!
 //! A patch that does not fit any more is made anew: the same bug by hand, `git diff -U1`, the lines above it again.
 

@@ -74,6 +74,7 @@ verdict() { # PATCH KIND NAME: what became of the bug; status 0 if it was caught
             0) echo "SURVIVED \`$3\`"; status=1 ;;
             124) echo "STUCK in \`$3\`"; status=1 ;;
             *)
+                # A pattern a line: any of them.
                 if grep -q "^test $3 \.\.\. FAILED$" "$log" && grep -qF -- "${says:-$3}" "$log"; then
                     echo "\`$3\`"
                     status=0

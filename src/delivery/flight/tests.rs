@@ -9,6 +9,7 @@ use crate::checkpoint::CheckpointId;
 use crate::checkpoint::tests::checkpoint;
 use crate::config::testing;
 use crate::delivery::Delivery;
+use crate::error::Code;
 use crate::outbox::{Large, Part};
 
 /// Counts checkpoints.

@@ -25,6 +25,8 @@ PROOFS := decides_unknown_outcomes leaks_nothing leaves_its_successor_alone refu
 PROOF_THREADS ?= 3
 # And these have time limits: nothing runs beside them.
 TIMED_PROOFS := takes_over
+# Their brokers: replication factor 3, two in-sync replicas needed.
+PROOF := OUTBOXD_PROOF=full OUTBOXD_BROKERS=3 cargo test --test it --features failpoints
 # make soak-crash N=…: crash injections.
 N ?= 10000
 
@@ -49,8 +51,7 @@ test: setup ## build and run every test, on real servers
 .PHONY: test-crash
 test-crash: setup ## the proofs in full: every fault, many times (about an hour)
 	@start=$$SECONDS; failed=0; \
-	proofs() { OUTBOXD_PROOF=full cargo test --test it --features failpoints --no-fail-fast -- --nocapture \
-	    --include-ignored --test-threads="$$@" || failed=1; }; \
+	proofs() { $(PROOF) --no-fail-fast -- --nocapture --include-ignored --test-threads="$$@" || failed=1; }; \
 	proofs $(PROOF_THREADS) $(PROOFS); \
 	proofs 1 $(TIMED_PROOFS); \
 	cargo build --release --bin outboxd && proofs 1 holds_no_failpoint || failed=1; \
@@ -70,8 +71,7 @@ mutants: setup ## plant each of 26 bugs in a copy of the tree: a test must notic
 
 .PHONY: soak-crash
 soak-crash: setup ## crash injections by the thousand: N=10000
-	@OUTBOXD_PROOF=full OUTBOXD_INJECTIONS=$(N) cargo test --test it --features failpoints -- --nocapture \
-	    --test-threads=$(TEST_THREADS) resumes_exactly_once
+	@OUTBOXD_INJECTIONS=$(N) $(PROOF) -- --nocapture --test-threads=$(TEST_THREADS) resumes_exactly_once
 
 .PHONY: soak-binlog
 soak-binlog: setup ## logs of gigabytes, 100,000 changed bytes (some minutes, 20 GB of disk)

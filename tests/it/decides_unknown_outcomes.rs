@@ -8,7 +8,7 @@ use testbed::{Mysql, MysqlOptions};
 
 use crate::support::ending::stopped;
 use crate::support::proof;
-use crate::support::proxied::{Lane, Proxied, in_lanes, proxied};
+use crate::support::proxied::{Lane, in_lanes, proxied};
 
 /// INVALID_PRODUCER_EPOCH and PRODUCER_FENCED.
 const FENCED: [i16; 2] = [47, 90];
@@ -100,24 +100,17 @@ const TIMED_OUT: Row = Row {
 
 #[test]
 fn the_checkpoint_decides_whatever_became_of_a_commit() {
-    show(proxied(), "outcomes", "", &ROWS, proof::times(1, 100));
-}
-
-#[test]
-#[ignore = "make test-crash"]
-fn the_checkpoint_decides_with_three_brokers_too() {
-    let (servers, tries) = (Proxied::start(3), proof::times(1, 10));
-    show(&servers, "outcomes_of_three", "", &ROWS, tries);
-    show(&servers, "given_up_by_three", SHORT_TIMEOUTS, &[TIMED_OUT], tries);
+    show("outcomes", "", &ROWS);
 }
 
 #[test]
 fn a_transaction_that_the_coordinator_gave_up_is_sent_again() {
-    show(proxied(), "given_up", SHORT_TIMEOUTS, &[TIMED_OUT], proof::times(1, 100));
+    show("given_up", SHORT_TIMEOUTS, &[TIMED_OUT]);
 }
 
-fn show(servers: &Proxied, name: &str, extra: &str, rows: &[Row], tries: usize) {
-    in_lanes(servers, name, &proof::lanes(tries, proof::LANES), extra, |lane: &Lane<'_>, tries| {
+fn show(name: &str, extra: &str, rows: &[Row]) {
+    let tries = proof::times(1, 100);
+    in_lanes(name, &proof::lanes(tries, proof::LANES), extra, |lane: &Lane<'_>, tries| {
         for row in rows {
             for _ in 0..tries {
                 once(lane, row);

@@ -47,7 +47,7 @@ fn a_stray_commit_tears_the_transactions_of_a_plain_loop() {
 #[test]
 fn a_stray_commit_does_nothing_to_the_relay() {
     let tries = proof::lanes(proof::times(3, 1_000), proof::LANES);
-    in_lanes(proxied(), "stray", &tries, "", |lane: &Lane<'_>, tries| {
+    in_lanes("stray", &tries, "", |lane: &Lane<'_>, tries| {
         let mut answers = Vec::new();
         for _ in 0..tries {
             let scripted = lane.servers.proxy.arm(stray(&lane.transactional_id()));

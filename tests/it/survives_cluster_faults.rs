@@ -105,7 +105,7 @@ fn a_relay_whose_producer_was_forgotten_goes_on() {
         ("producer.id.expiration.check.interval.ms", "200"),
     ];
     let properties = soon.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let kafka = Kafka::start(KafkaOptions { properties, ..KafkaOptions::default() }).unwrap();
+    let kafka = Kafka::start(KafkaOptions { properties, ..KafkaOptions::from_env().unwrap() }).unwrap();
     let mysql = Mysql::start(MysqlOptions::default()).unwrap();
     let outbox = Outbox::new("forgotten", &mysql, &kafka);
     let mut relay = outbox.stream();

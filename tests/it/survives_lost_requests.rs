@@ -39,7 +39,7 @@ const WAYS: [(&str, AtBroker, AtClient); 6] = [
 /// In a full proof also the second of its kind.
 #[test]
 fn whatever_request_goes_astray_nothing_is_lost() {
-    let (servers, mysql) = (Proxied::start(1), Mysql::start(MysqlOptions::default()).unwrap());
+    let (servers, mysql) = (Proxied::start(), Mysql::start(MysqlOptions::default()).unwrap());
     let mut lane = Lane::start(&servers, "astray", &mysql, SHORT_TIMEOUT);
     let all = APIS.iter().flat_map(|api| WAYS.map(|way| (*api, way)));
     // Five at a time pass over every request and every way.

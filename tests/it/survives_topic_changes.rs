@@ -123,7 +123,7 @@ fn guarded() -> Kafka {
         ("super.users", "User:ANONYMOUS".to_owned()),
     ];
     let properties = properties.map(|(key, value)| (key.to_owned(), value)).to_vec();
-    Kafka::start(KafkaOptions { properties, ..KafkaOptions::default() }).unwrap()
+    Kafka::start(KafkaOptions { properties, ..KafkaOptions::from_env().unwrap() }).unwrap()
 }
 
 #[test]

@@ -41,17 +41,7 @@ impl Crash {
 
     /// The same with further keys in the relay's configuration.
     pub(crate) fn configured(name: &str, options: MysqlOptions, transactional: bool, extra: &str) -> Self {
-        Self::on(&shared().unwrap().kafka, name, options, transactional, extra)
-    }
-
-    /// The same with brokers of its own.
-    pub(crate) fn on(
-        kafka: &'static Kafka,
-        name: &str,
-        options: MysqlOptions,
-        transactional: bool,
-        extra: &str,
-    ) -> Self {
+        let kafka = &shared().unwrap().kafka;
         let mysql = Mysql::start(options).unwrap();
         let mut instance = Instance::new(name, mysql.port(), &kafka.bootstrap());
         instance.extra = extra.to_owned();

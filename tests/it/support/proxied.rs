@@ -17,20 +17,20 @@ pub(crate) struct Proxied {
 }
 
 impl Proxied {
-    /// One broker, or three with replication factor 3 and two in-sync replicas needed.
-    pub(crate) fn start(brokers: usize) -> Self {
+    /// One broker, or three if `OUTBOXD_BROKERS` says so, with replication factor 3 and two in-sync replicas needed.
+    pub(crate) fn start() -> Self {
         let every = "transaction.abort.timed.out.transaction.cleanup.interval.ms";
         let properties = vec![(every.to_owned(), TIMED_OUT_EVERY_MS.to_owned())];
-        let options = KafkaOptions { brokers, properties, ..KafkaOptions::default() };
+        let options = KafkaOptions { properties, ..KafkaOptions::from_env().unwrap() };
         let (kafka, proxy) = KafkaProxy::start(options).unwrap();
         Self { kafka, proxy }
     }
 }
 
-/// One broker, started once; ends with the process.
+/// Started once; ends with the process.
 pub(crate) fn proxied() -> &'static Proxied {
     static PROXIED: OnceLock<Proxied> = OnceLock::new();
-    PROXIED.get_or_init(|| Proxied::start(1))
+    PROXIED.get_or_init(Proxied::start)
 }
 
 /// A relay under load.
@@ -112,19 +112,13 @@ impl Rested<'_> {
 }
 
 /// Runs `work` in one lane for each number of tries, all at once, then judges all of them.
-pub(crate) fn in_lanes(
-    servers: &Proxied,
-    name: &str,
-    tries: &[usize],
-    extra: &str,
-    work: impl Fn(&Lane<'_>, usize) + Sync,
-) {
+pub(crate) fn in_lanes(name: &str, tries: &[usize], extra: &str, work: impl Fn(&Lane<'_>, usize) + Sync) {
     let mysql = Mysql::start(testbed::MysqlOptions::default()).unwrap();
     let rested: Vec<Rested<'_>> = std::thread::scope(|scope| {
         let start = |(number, tries): (usize, &usize)| {
             let (mysql, work, tries) = (&mysql, &work, *tries);
             scope.spawn(move || {
-                let lane = Lane::start(servers, &format!("{name}_{number}"), mysql, extra);
+                let lane = Lane::start(proxied(), &format!("{name}_{number}"), mysql, extra);
                 work(&lane, tries);
                 lane.rest()
             })

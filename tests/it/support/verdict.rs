@@ -97,7 +97,7 @@ impl<'a> Case<'a> {
     pub(crate) fn assert_at_least_once(&self) -> usize {
         let (once, copies) = without_duplicates(observe(self.kafka, self.instance));
         let (verdict, _) = self.judge(&once);
-        println!("{}:\n{verdict}", self.instance.name);
+        println!("{}, brokers: {}\n{verdict}", self.instance.name, self.kafka.brokers());
         assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
         copies
     }
@@ -114,9 +114,10 @@ impl<'a> Case<'a> {
         let name = &self.instance.name;
         if proof::is_full() {
             let all = read(self.kafka, self.instance, Isolation::ReadUncommitted);
-            println!("{name}: {} aborted records", all.len() - seen.len());
+            // A reader that gave up has seen less than there is, which the verdict says.
+            println!("{name}: {} aborted records", all.len().saturating_sub(seen.len()));
         }
-        println!("{name}:\n{verdict}");
+        println!("{name}, brokers: {}\n{verdict}", self.kafka.brokers());
         assert!(verdict.is_clean() && verdict.committed > 0, "{verdict}");
         verdict
     }

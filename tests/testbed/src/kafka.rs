@@ -51,7 +51,19 @@ impl Default for KafkaOptions {
     }
 }
 
+/// Set to 3 by `make test-crash`.
+const BROKERS: &str = "OUTBOXD_BROKERS";
+
 impl KafkaOptions {
+    /// As many nodes as `OUTBOXD_BROKERS` says, 1 or 3; one if it is not set.
+    pub fn from_env() -> Result<Self> {
+        let brokers = match std::env::var(BROKERS) {
+            Ok(count) => count.parse().with_context(|| format!("{BROKERS}={count}"))?,
+            Err(_) => 1,
+        };
+        Ok(Self { brokers, ..Self::default() })
+    }
+
     /// One or three nodes whose Java machines are as in production, but for the heap: for measurements.
     #[must_use]
     pub fn for_bench(brokers: usize) -> Self {
@@ -183,6 +195,12 @@ impl Kafka {
     fn addresses(&self, port: impl Fn(&NodePorts) -> u16) -> String {
         let address = |node: &Node| format!("127.0.0.1:{}", port(&node.ports));
         self.nodes.iter().map(address).collect::<Vec<_>>().join(",")
+    }
+
+    /// The number of nodes, those included that are stopped.
+    #[must_use]
+    pub fn brokers(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The port behind a node's `EXTERNAL` listener: what a proxy connects to.

@@ -1,4 +1,4 @@
-//! One MySQL server and one Kafka broker for all tests of a process that neither stop them nor change their
+//! One MySQL server and one Kafka cluster for all tests of a process that neither stop them nor change their
 //! configuration.
 
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use crate::{Kafka, KafkaOptions, Mysql, MysqlOptions};
 pub struct Shared {
     /// The MySQL server, with default options.
     pub mysql: Mysql,
-    /// The Kafka broker, with default options.
+    /// The Kafka cluster: one broker, or three if `OUTBOXD_BROKERS` says so.
     pub kafka: Kafka,
 }
 
@@ -24,11 +24,11 @@ pub fn shared() -> Result<&'static Shared> {
 }
 
 impl Shared {
-    /// Starts both servers with default options, for a caller that wants to own them.
+    /// Starts both, for a caller that wants to own them.
     pub fn start() -> Result<Self> {
         std::thread::scope(|scope| {
             let mysql = scope.spawn(|| Mysql::start(MysqlOptions::default()));
-            let kafka = Kafka::start(KafkaOptions::default())?;
+            let kafka = Kafka::start(KafkaOptions::from_env()?)?;
             let mysql = mysql.join().map_err(|_| anyhow!("starting MySQL panicked"))??;
             Ok(Self { mysql, kafka })
         })

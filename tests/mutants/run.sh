@@ -7,6 +7,8 @@ work=${CARGO_TARGET_DIR:-$root/target}/mutants
 tree=$work/tree
 logs=$work/logs
 export CARGO_TARGET_DIR=$work/build CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+# Each bug costs more time to compile than to find.
+export CARGO_PROFILE_DEV_OPT_LEVEL=0
 export OUTBOXD_CACHE=${OUTBOXD_CACHE:-$root/.cache}
 # The copy is no part of a repository around it, or git would look for the files there.
 export GIT_CEILING_DIRECTORIES=$work

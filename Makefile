@@ -49,7 +49,7 @@ test: setup ## build and run every test, on real servers
 	[ -n "$${CI:-}" ] || echo "make test: all passed in $$((SECONDS - start)) s"
 
 .PHONY: test-crash
-test-crash: setup ## the proofs in full: every fault, many times (about an hour)
+test-crash: setup ## the proofs in full: every fault, many times (less than an hour)
 	@start=$$SECONDS; failed=0; \
 	proofs() { $(PROOF) --no-fail-fast -- --nocapture --include-ignored --test-threads="$$@" || failed=1; }; \
 	proofs $(PROOF_THREADS) $(PROOFS); \

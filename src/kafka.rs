@@ -1,16 +1,19 @@
 //! What every Kafka client of ours shares: base configuration, folded logs, and what an error means.
 
+pub mod creation;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::AdminOptions;
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use tokio::task::JoinHandle;
 
 use crate::config::KafkaConfig;
@@ -28,6 +31,14 @@ const FOLD: Duration = Duration::from_secs(30);
 /// Bounds for requests to the cluster's controller; librdkafka's own is a minute, in which the relay would seem to hang.
 pub fn admin_options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+/// What the cluster has: its brokers and all topics, since asking for one by name may create it. Blocks.
+///
+/// # Errors
+/// As [`code`] says.
+pub fn metadata(admin: &AdminClient<LogContext>) -> Result<Metadata> {
+    admin.inner().fetch_metadata(None, REQUEST_TIMEOUT).map_err(|e| error(&e, "asking Kafka for its topics"))
 }
 
 /// Settings for every client: brokers, then the operator's own properties.
@@ -113,20 +124,6 @@ pub fn code_of(code: RDKafkaErrorCode) -> Code {
         RDKafkaErrorCode::InvalidTimestamp => Code::TimestampInvalid,
         RDKafkaErrorCode::InvalidRecord => Code::RecordRefused,
         _ => Code::KafkaUnavailable,
-    }
-}
-
-/// What an answer to "create this topic" means. Brokers may be missing for the replicas asked for, but come back.
-pub fn creation_code(code: RDKafkaErrorCode) -> Code {
-    match code {
-        RDKafkaErrorCode::PolicyViolation
-        | RDKafkaErrorCode::InvalidPartitions
-        | RDKafkaErrorCode::InvalidConfig
-        | RDKafkaErrorCode::InvalidTopic => Code::TopicRefused,
-        other => match code_of(other) {
-            Code::KafkaUnavailable => Code::TopicCreate,
-            known => known,
-        },
     }
 }
 

@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, NewTopic, ResourceSpecifier, TopicReplication}
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::error::{Code, Error, Result};
-use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::kafka::{self, LogContext, REQUEST_TIMEOUT, creation};
 
 /// Partitions of a checkpoint topic that we create: relays of different names rarely share one.
 const PARTITIONS: i32 = 16;
@@ -25,7 +25,9 @@ pub(super) async fn ensure(
         return Ok((partitions, cluster));
     }
     let new = create(admin, topic, replication_factor).await?;
-    wait_for(admin, topic, new).await
+    let found = wait_for(admin, topic, new).await?;
+    creation::wait_until_known(admin, topic).await;
+    Ok(found)
 }
 
 /// Partition count of the topic, `None` if it does not exist, and the cluster's id.
@@ -35,11 +37,7 @@ pub(super) async fn ensure(
 pub(super) async fn describe(admin: &Arc<AdminClient<LogContext>>, topic: &str) -> Result<(Option<i32>, String)> {
     let (admin, topic) = (Arc::clone(admin), topic.to_owned());
     kafka::blocking(move || {
-        // All topics: asking for one by name may create it.
-        let metadata = admin
-            .inner()
-            .fetch_metadata(None, REQUEST_TIMEOUT)
-            .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
+        let metadata = kafka::metadata(&admin)?;
         let partitions = metadata
             .topics()
             .iter()
@@ -60,20 +58,11 @@ async fn create(admin: &AdminClient<LogContext>, topic: &str, replication_factor
         // Small segments, so that a start reads little: the active one is never compacted.
         .set("segment.bytes", "16777216")
         .set("min.cleanable.dirty.ratio", "0.1");
-    let refused = |code, e: String| Error::new(code, format!("creating topic {topic}")).caused_by(e);
-    let results = admin
-        .create_topics([&new], &kafka::admin_options())
-        .await
-        .map_err(|e| refused(Code::TopicCreate, e.to_string()))?;
-    match results.into_iter().next() {
-        Some(Ok(_)) => {
-            tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
-            Ok(true)
-        }
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
-        Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
-        None => Err(refused(Code::TopicCreate, "no answer".into())),
+    let created = creation::create(admin, &new).await?;
+    if created {
+        tracing::info!(topic, partitions = PARTITIONS, "checkpoint topic created, compacted");
     }
+    Ok(created)
 }
 
 async fn wait_for(admin: &Arc<AdminClient<LogContext>>, topic: &str, new: bool) -> Result<(i32, String)> {

@@ -100,8 +100,8 @@ impl Incarnation {
 
 /// The producers that are created at the same time, step by step; those of an earlier step are replaced.
 ///
-/// At first all of them: what a predecessor left open is aborted everywhere at once, for which librdkafka waits 500 ms
-/// (`rd_kafka_idemp_pid_timer_restart` in `rdkafka_idempotence.c`). Then all but the first again, behind it.
+/// At first all of them: what a predecessor left open is aborted everywhere at once, which takes a while. Then all but the
+/// first again, behind it.
 pub(crate) fn fence_steps(producers: usize) -> [Range<usize>; 2] {
     [0..producers, 1..producers]
 }

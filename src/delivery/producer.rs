@@ -5,12 +5,13 @@
 //! (librdkafka's `rd_kafka_pause_partitions` would say the same more plainly, but leaves an entry in a queue that no
 //! producer empties.)
 
+mod fence;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::classify::{Answer, CommitSeen};
@@ -36,9 +37,6 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `message.timeout.ms`; librdkafka wants it at or below the transaction's.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(45);
-
-/// How long one `init_transactions` call waits before the state is reported and the call repeated.
-const INIT_STEP: Duration = Duration::from_secs(10);
 
 /// librdkafka's `batch.num.messages` unless it is configured.
 const BATCH_RECORDS: usize = 10_000;
@@ -83,8 +81,7 @@ impl Producer {
         let native = NativeProducer::new(producer);
         failpoint::hit("producer_created")?;
         if id.is_some() {
-            connect(&native, &config.kafka.checkpoint_topic)?;
-            native.init_transactions(INIT_STEP).map_err(|e| init_error(&e))?;
+            fence::raise(&native, &config.kafka.checkpoint_topic)?;
         }
         failpoint::hit("init_done")?;
         Ok(Self { native: Arc::new(native), events, topics: Vec::new(), hold, transaction_timeout })
@@ -258,23 +255,6 @@ fn millis(client: &ClientConfig, key: &str) -> Option<Duration> {
 
 pub(super) fn is_fence(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
-}
-
-/// Connects to a broker by its own name. Without one at hand librdkafka looks for the coordinator again only after 500 ms,
-/// and a bootstrap address does not do: its connection ends as soon as the brokers' names are known.
-fn connect(native: &NativeProducer<Events>, topic: &str) -> Result<()> {
-    let client = native.wrapper().client();
-    let failed = |e: KafkaError| kafka::error(&e, "connecting the Kafka producer");
-    let metadata = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(failed)?;
-    let led = |topic: &MetadataTopic| topic.partitions().iter().find(|p| p.leader() >= 0).map(|p| p.id());
-    if let Some(partition) = metadata.topics().first().and_then(led) {
-        client.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn init_error(error: &NativeError) -> Error {
-    Error::new(kafka::code_of(error.code), "fencing older producers of this relay").caused_by(error.to_string())
 }
 
 fn delivery_error(doing: &str, error: &NativeError) -> Error {

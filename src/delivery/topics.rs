@@ -10,7 +10,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::producer::BATCH_BYTES;
 use crate::config::{KafkaConfig, TopicTemplate};
 use crate::error::{Code, Error, Result};
-use crate::kafka::{self, LogContext, REQUEST_TIMEOUT};
+use crate::kafka::{self, LogContext, creation};
 use crate::record::{Topic, TopicId};
 use crate::telemetry::{Metrics, Status};
 
@@ -117,13 +117,19 @@ impl Catalog {
         let (mut waiting, mut hidden) = (false, 0);
         loop {
             if let Some(partitions) = self.partitions(name).await? {
+                if waiting || hidden > 0 {
+                    creation::wait_until_known(&self.admin, name).await;
+                }
                 if waiting {
                     self.status.streaming();
                 }
                 return Ok(partitions);
             }
             if self.config.create_topics {
-                hidden += u32::from(!self.create(name).await?);
+                match self.create(name).await? {
+                    true => creation::wait_until_known(&self.admin, name).await,
+                    false => hidden += 1,
+                }
                 if hidden > HIDDEN {
                     return Err(kafka::hidden(name));
                 }
@@ -143,11 +149,7 @@ impl Catalog {
     async fn partitions(&self, name: &str) -> Result<Option<NonZeroU32>> {
         let (admin, name) = (Arc::clone(&self.admin), name.to_owned());
         kafka::blocking(move || {
-            // All topics: asking for one by name may create it.
-            let metadata = admin
-                .inner()
-                .fetch_metadata(None, REQUEST_TIMEOUT)
-                .map_err(|e| kafka::error(&e, "asking Kafka for its topics"))?;
+            let metadata = kafka::metadata(&admin)?;
             let topic = metadata.topics().iter().find(|topic| topic.name() == name);
             Ok(topic.and_then(|topic| u32::try_from(topic.partitions().len()).ok()).and_then(NonZeroU32::new))
         })
@@ -157,21 +159,11 @@ impl Catalog {
     /// Whether it was not there before.
     async fn create(&self, name: &str) -> Result<bool> {
         let replication = TopicReplication::Fixed(self.config.replication_factor);
-        let refused = |code, e: String| Error::new(code, format!("creating topic {name}")).caused_by(e);
-        let results = self
-            .admin
-            .create_topics([&NewTopic::new(name, self.config.partitions, replication)], &kafka::admin_options())
-            .await
-            .map_err(|e| refused(Code::TopicCreate, e.to_string()))?;
-        match results.into_iter().next() {
-            Some(Ok(_)) => {
-                tracing::info!(topic = name, partitions = self.config.partitions, "output topic created");
-                Ok(true)
-            }
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
-            Some(Err((_, code))) => Err(refused(kafka::creation_code(code), code.to_string())),
-            None => Err(refused(Code::TopicCreate, "no answer".into())),
+        let created = creation::create(&self.admin, &NewTopic::new(name, self.config.partitions, replication)).await?;
+        if created {
+            tracing::info!(topic = name, partitions = self.config.partitions, "output topic created");
         }
+        Ok(created)
     }
 
     async fn max_record_bytes(&self, name: &str) -> Result<usize> {
@@ -180,12 +172,15 @@ impl Catalog {
             .describe_configs([&ResourceSpecifier::Topic(name)], &kafka::admin_options())
             .await
             .map_err(|e| kafka::error(&e, format!("describing topic {name}")))?;
-        let limit = described
-            .into_iter()
-            .filter_map(std::result::Result::ok)
-            .find_map(|resource| resource.get("max.message.bytes").and_then(|entry| entry.value.clone()))
-            .and_then(|value| value.parse().ok());
-        Ok(limit.unwrap_or_else(|| {
+        let limit = match described.into_iter().next() {
+            // A broker that does not know it yet, or any more.
+            Some(Err(code @ RDKafkaErrorCode::UnknownTopicOrPartition)) => {
+                return Err(Error::new(Code::KafkaUnavailable, format!("describing topic {name}: {code}")));
+            }
+            Some(Ok(resource)) => resource.get("max.message.bytes").and_then(|entry| entry.value.clone()),
+            _ => None,
+        };
+        Ok(limit.and_then(|value| value.parse().ok()).unwrap_or_else(|| {
             tracing::warn!(
                 topic = name,
                 limit = DEFAULT_MAX_RECORD,

@@ -1,12 +1,14 @@
 //! Topics may be changed, emptied or deleted under a running relay. What Kafka loses is lost, and nothing else: the relay
 //! goes on with the next row, or stops and says what is gone.
 
+use std::time::{Duration, Instant};
+
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use testbed::{Kafka, KafkaOptions, Mysql, MysqlOptions, shared, wait};
 
 use crate::support::ending::{end, stopped};
-use crate::support::{Outbox, PATIENCE, verdict};
+use crate::support::{Outbox, PATIENCE, proof, verdict};
 
 /// So that a topic that is gone is not waited for so long.
 const SHORT_TIMEOUT: &str = "kafka.librdkafka.\"message.timeout.ms\" = 4000\n";
@@ -43,6 +45,38 @@ fn an_output_topic_may_grow_be_emptied_and_be_made_anew() {
     wait_until_gone(outbox.kafka, &topic);
     insert("d");
     assert_eq!(outbox.sorted_ids(), ["d"]);
+    end(relay);
+}
+
+/// Each broker learns of a new topic by itself: the coordinator of a Kafka transaction may not know it yet. A busy cluster
+/// takes longer, so a full proof has several relays. Their checkpoint topics are new, too.
+#[test]
+fn a_new_topic_ends_no_run() {
+    std::thread::scope(|scope| {
+        for (lane, times) in proof::lanes(proof::times(3, 150), proof::LANES).into_iter().enumerate() {
+            scope.spawn(move || write_to_new_topics(&format!("new_topics_{lane}"), times));
+        }
+    });
+}
+
+fn write_to_new_topics(name: &str, times: usize) {
+    let servers = shared().unwrap();
+    let mut outbox = Outbox::new(name, &servers.mysql, &servers.kafka);
+    outbox.extra = format!("kafka.checkpoint_topic = \"{name}.positions\"\n");
+    let relay = outbox.stream();
+    let mut slowest = Duration::ZERO;
+    for number in 0..times {
+        let row = |id: &str, kind: &str| Outbox::row(name, &format!("{number}-{id}"), kind, id, "{}");
+        // The partitions of all three join the Kafka transaction in one request.
+        let rows = [row("old", "Order"), row("new", &format!("New{number}")), row("newer", &format!("Newer{number}"))];
+        outbox.mysql.sql(&format!("BEGIN; {}; COMMIT", rows.join("; "))).unwrap();
+        let began = Instant::now();
+        outbox.wait_delivered(3 * (number as u64 + 1));
+        slowest = slowest.max(began.elapsed());
+    }
+    println!("{name}: {} new topics, brokers: {}, slowest after {slowest:?}", 2 * times, outbox.kafka.brokers());
+    let ended: Vec<String> = relay.lines().into_iter().filter(|line| line.contains("the run ended")).collect();
+    assert!(ended.is_empty(), "{ended:?}");
     end(relay);
 }
 

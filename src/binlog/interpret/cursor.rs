@@ -105,16 +105,24 @@ impl Cursor {
     /// Compares the checksum, if the event has one.
     pub(super) fn ensure_checksum(&self, event: &Event) -> Result<u32> {
         let algorithm = event.footer().get_checksum_alg();
-        if event.header().event_type_raw() == EventType::FORMAT_DESCRIPTION_EVENT as u8 {
+        let header = event.header();
+        let describes = header.event_type_raw() == EventType::FORMAT_DESCRIPTION_EVENT as u8;
+        if describes {
             self.ensure_setting(event, matches!(algorithm, Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32))))?;
         }
         let Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32)) = algorithm else { return Ok(0) };
         let Some(stored) = event.checksum().map(u32::from_le_bytes) else { return Ok(0) };
         let computed = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
-        if stored == computed {
-            return Ok(stored);
+        if stored != computed {
+            return Err(self.corrupt(event, &format!("checksum {computed:08x}, stored {stored:08x}")));
         }
-        Err(self.corrupt(event, &format!("checksum {computed:08x}, stored {stored:08x}")))
+        // A server leaves this flag out of a format description's checksum, the driver out of every event's.
+        if !describes && header.flags().contains(EventFlags::LOG_EVENT_BINLOG_IN_USE_F) {
+            return Err(
+                self.corrupt(event, "a flag is set that only a format description has (LOG_EVENT_BINLOG_IN_USE_F)")
+            );
+        }
+        Ok(stored)
     }
 
     /// A format description decides whether the events behind it are compared at all, so it may not turn that off by

@@ -77,10 +77,12 @@ fn a_flipped_bit_is_found_wherever_it_is() {
     let good = raw(XID, 0, &[1; 8], 4 + 31);
     // The size field decides how much is read, so it is not flipped here.
     for byte in (0..good.len()).filter(|byte| !(9..13).contains(byte)) {
-        let mut bad = good.clone();
-        bad[byte] ^= 0x10;
-        let refused = interpreter(Contiguity::Exact, 4).interpret(read(&bad)).unwrap_err();
-        assert_eq!(refused.code(), Code::EventCorrupt, "byte {byte}");
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[byte] ^= 1 << bit;
+            let refused = interpreter(Contiguity::Exact, 4).interpret(read(&bad)).unwrap_err();
+            assert_eq!(refused.code(), Code::EventCorrupt, "byte {byte}, bit {bit}");
+        }
     }
 }
 

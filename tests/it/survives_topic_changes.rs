@@ -52,11 +52,7 @@ fn an_output_topic_may_grow_be_emptied_and_be_made_anew() {
 /// takes longer, so a full proof has several relays. Their checkpoint topics are new, too.
 #[test]
 fn a_new_topic_ends_no_run() {
-    std::thread::scope(|scope| {
-        for (lane, times) in proof::lanes(proof::times(3, 150), proof::LANES).into_iter().enumerate() {
-            scope.spawn(move || write_to_new_topics(&format!("new_topics_{lane}"), times));
-        }
-    });
+    proof::share("new_topics", proof::times(3, 150), proof::LANES, write_to_new_topics);
 }
 
 fn write_to_new_topics(name: &str, times: usize) {

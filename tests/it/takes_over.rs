@@ -196,14 +196,9 @@ fn a_member_that_is_disturbed_where_it_joins_or_gives_up_stands_by_again() {
 
 /// So many times in all; full proofs share them among pairs.
 fn in_pairs(name: &str, times: usize, disturb: impl Fn(&mut Pair) + Sync) {
-    std::thread::scope(|scope| {
-        for (number, times) in proof::lanes(times, PAIRS).into_iter().enumerate() {
-            let disturb = &disturb;
-            scope.spawn(move || {
-                let mut pair = Pair::start(&format!("{name}_{number}"), SESSION);
-                (0..times).for_each(|_| disturb(&mut pair));
-                pair.finish(SESSION + ON_TOP);
-            });
-        }
+    proof::share(name, times, PAIRS, |name, times| {
+        let mut pair = Pair::start(name, SESSION);
+        (0..times).for_each(|_| disturb(&mut pair));
+        pair.finish(SESSION + ON_TOP);
     });
 }

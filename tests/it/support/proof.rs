@@ -33,3 +33,13 @@ pub(crate) fn lanes(tries: usize, most: usize) -> Vec<usize> {
     let lanes = times(1, most).min(tries.max(1));
     (0..lanes).map(|lane| tries / lanes + usize::from(lane < tries % lanes)).collect()
 }
+
+/// Shares so many tries among threads as [`lanes`] says; each gets a name of its own.
+pub(crate) fn share(name: &str, tries: usize, most: usize, work: impl Fn(&str, usize) + Sync) {
+    std::thread::scope(|scope| {
+        for (number, share) in lanes(tries, most).into_iter().enumerate() {
+            let work = &work;
+            scope.spawn(move || work(&format!("{name}_{number}"), share));
+        }
+    });
+}
